@@ -1,0 +1,48 @@
+//! Every bound of the broker, by name. Over a bound is an error, never growth.
+
+use std::time::Duration;
+
+/// The smallest frame_max a peer may ask for (AMQP 0-9-1, 4.2.3).
+pub const FRAME_MAX_MIN: u32 = 4096;
+/// The frame limit before tuning is done; RabbitMQ's lower bound for frame_max.
+pub const FRAME_MAX_BEFORE_TUNE: u32 = 8192;
+/// The frame_max the server proposes, bytes of a whole frame.
+pub const FRAME_MAX: u32 = 131_072;
+/// Bytes of a frame that aren't payload: a head of 7 and the end octet.
+pub const FRAME_OVERHEAD: usize = 8;
+/// The channel_max the server proposes.
+pub const CHANNEL_MAX: u16 = 2047;
+/// The heartbeat interval the server proposes, seconds.
+pub const HEARTBEAT_SECS: u16 = 60;
+/// A content header that announces more is refused before a byte is kept.
+pub const CONTENT_SIZE_MAX: u64 = 536_870_912;
+/// The default for `max_message_size`, bytes of body.
+pub const MESSAGE_SIZE_MAX: u64 = 16_777_216;
+/// How deep tables and arrays may nest in each other: bounds the stack.
+pub const TABLE_DEPTH_MAX: usize = 64;
+/// The time from accept to `connection.open`.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refused login waits before it hears so: slows guessing down.
+pub const AUTH_FAILURE_DELAY: Duration = Duration::from_secs(3);
+/// The longest a closing connection is kept for its close-ok.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest short string, bytes.
+pub const SHORT_STR_MAX: usize = 255;
+/// Bytes read from one socket before its task yields to the others.
+pub const READ_BUDGET: usize = 128 * 1024;
+/// The size of a connection's read buffer, bytes.
+pub const READ_BUFFER: usize = 64 * 1024;
+/// Bytes waiting in an outbox at which its consumers stop being served.
+pub const OUTBOX_HIGH: usize = 1024 * 1024;
+/// Bytes waiting in an outbox at which its consumers are served again.
+pub const OUTBOX_LOW: usize = 256 * 1024;
+/// Bodies up to this are copied into an outbox, larger ones chained.
+pub const OUTBOX_COPY_MAX: usize = 4096;
+/// Bodies up to this are stored within their message's record.
+pub const MESSAGE_INLINE_MAX: usize = 8192;
+/// Routes a connection keeps at hand.
+pub const ROUTE_CACHE_MAX: usize = 1024;
+/// Connections the server accepts, unless configured otherwise.
+pub const CONNECTIONS_MAX: usize = 65_536;
+/// Consumers on one channel, unless configured otherwise.
+pub const CONSUMERS_PER_CHANNEL_MAX: usize = 65_536;

@@ -1,0 +1,5 @@
+//! Layer 0: what every other layer may lean on and nothing that knows AMQP.
+
+pub mod clock;
+pub mod ids;
+pub mod limits;

@@ -1,0 +1,4 @@
+//! Harrier: an AMQP 0-9-1 message broker.
+
+pub mod base;
+pub mod wire;

@@ -1,0 +1,108 @@
+//! Frames as they go out.
+
+use bytes::{BufMut, BytesMut};
+
+use super::frame::{FRAME_END, FrameKind};
+use super::method::Method;
+use super::parse::put_short_str;
+use crate::base::limits::FRAME_OVERHEAD;
+
+/// The protocol header of AMQP 0-9-1, what a server answers to any other.
+pub const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\x00\x00\x09\x01";
+
+/// The class id of the only class with contents.
+pub const BASIC_CLASS: u16 = 60;
+
+/// A heartbeat frame.
+pub const HEARTBEAT: [u8; FRAME_OVERHEAD] = [8, 0, 0, 0, 0, 0, 0, FRAME_END];
+
+/// Appends a method frame.
+pub fn method<'a>(out: &mut BytesMut, channel: u16, method: impl Into<Method<'a>>) {
+    let method = method.into();
+    frame(out, FrameKind::Method, channel, |out| method.put(out));
+}
+
+/// Appends the header frame of a content.
+pub fn content_header(out: &mut BytesMut, channel: u16, body_size: u64, properties: &[u8]) {
+    out.reserve(properties.len() + 12 + FRAME_OVERHEAD);
+    put_head(out, FrameKind::Header, channel, properties.len() + 12);
+    out.put_u16(BASIC_CLASS);
+    out.put_u16(0);
+    out.put_u64(body_size);
+    out.put_slice(properties);
+    out.put_u8(FRAME_END);
+}
+
+/// Appends the head of a body frame whose payload, of `len` octets, and end
+/// octet the caller appends.
+pub fn body_head(out: &mut BytesMut, channel: u16, len: usize) {
+    put_head(out, FrameKind::Body, channel, len);
+}
+
+/// Appends the body frames of a content, cut to the peer's `frame_max`
+/// (octets of a whole frame); none for an empty body.
+pub fn body(out: &mut BytesMut, channel: u16, body: &[u8], frame_max: u32) {
+    for piece in body.chunks(body_payload_max(frame_max)) {
+        out.reserve(piece.len() + FRAME_OVERHEAD);
+        body_head(out, channel, piece.len());
+        out.put_slice(piece);
+        out.put_u8(FRAME_END);
+    }
+}
+
+/// The largest payload of one body frame under `frame_max`; 0 is no limit.
+pub fn body_payload_max(frame_max: u32) -> usize {
+    match frame_max as usize {
+        0 => u32::MAX as usize,
+        max => max.saturating_sub(FRAME_OVERHEAD).max(1),
+    }
+}
+
+/// What differs between two deliveries of one consumer.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverArguments<'a> {
+    /// The channel.
+    pub channel: u16,
+    /// The consumer's tag.
+    pub consumer_tag: &'a str,
+    /// The delivery tag.
+    pub delivery_tag: u64,
+    /// Whether the message was handed out before.
+    pub redelivered: bool,
+    /// The exchange it was published to.
+    pub exchange: &'a str,
+    /// The routing key it was published with.
+    pub routing_key: &'a str,
+}
+
+/// Appends the method frame of a `basic.deliver`: the same octets as through
+/// [`method`], without building the method first.
+pub fn deliver(out: &mut BytesMut, arguments: &DeliverArguments<'_>) {
+    let strings =
+        arguments.consumer_tag.len() + arguments.exchange.len() + arguments.routing_key.len();
+    let size = 4 + 3 + 8 + 1 + strings;
+    out.reserve(size + FRAME_OVERHEAD);
+    put_head(out, FrameKind::Method, arguments.channel, size);
+    out.put_slice(&[0, 60, 0, 60]);
+    put_short_str(out, arguments.consumer_tag);
+    out.put_u64(arguments.delivery_tag);
+    out.put_u8(u8::from(arguments.redelivered));
+    put_short_str(out, arguments.exchange);
+    put_short_str(out, arguments.routing_key);
+    out.put_u8(FRAME_END);
+}
+
+fn put_head(out: &mut BytesMut, kind: FrameKind, channel: u16, size: usize) {
+    out.put_u8(kind.octet());
+    out.put_u16(channel);
+    out.put_u32(u32::try_from(size).unwrap_or(u32::MAX));
+}
+
+fn frame(out: &mut BytesMut, kind: FrameKind, channel: u16, payload: impl FnOnce(&mut BytesMut)) {
+    let at = out.len();
+    put_head(out, kind, channel, 0);
+    payload(out);
+    let size = u32::try_from(out.len() - at - (FRAME_OVERHEAD - 1)).unwrap_or(u32::MAX);
+    out[at + 3..at + 7].copy_from_slice(&size.to_be_bytes());
+    out.put_u8(FRAME_END);
+}
