@@ -1,4 +1,5 @@
 //! Harrier: an AMQP 0-9-1 message broker.
 
 pub mod base;
+pub mod broker;
 pub mod wire;

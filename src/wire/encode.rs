@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::frame::{FRAME_END, FrameKind};
 use super::method::Method;
-use super::parse::put_short_str;
+use super::parse::{put_short_octets, put_short_str};
 use crate::base::limits::FRAME_OVERHEAD;
 
 /// The protocol header of AMQP 0-9-1, what a server answers to any other.
@@ -70,9 +70,9 @@ pub struct DeliverArguments<'a> {
     /// Whether the message was handed out before.
     pub redelivered: bool,
     /// The exchange it was published to.
-    pub exchange: &'a str,
+    pub exchange: &'a [u8],
     /// The routing key it was published with.
-    pub routing_key: &'a str,
+    pub routing_key: &'a [u8],
 }
 
 /// Appends the method frame of a `basic.deliver`: the same octets as through
@@ -87,8 +87,8 @@ pub fn deliver(out: &mut BytesMut, arguments: &DeliverArguments<'_>) {
     put_short_str(out, arguments.consumer_tag);
     out.put_u64(arguments.delivery_tag);
     out.put_u8(u8::from(arguments.redelivered));
-    put_short_str(out, arguments.exchange);
-    put_short_str(out, arguments.routing_key);
+    put_short_octets(out, arguments.exchange);
+    put_short_octets(out, arguments.routing_key);
     out.put_u8(FRAME_END);
 }
 

@@ -12,6 +12,7 @@
 //! octets; only then do the nom parsers of the other modules run, once, over
 //! exactly that frame. What they return borrows from the read buffer.
 
+pub mod content;
 pub mod encode;
 pub mod error;
 pub mod field;
@@ -21,8 +22,10 @@ pub mod parse;
 pub mod properties;
 pub mod reply;
 
+pub use content::Body;
 pub use error::DecodeError;
 pub use field::{FieldTable, FieldValue};
 pub use frame::{Frame, FrameError, FrameHead, FrameKind};
 pub use method::Method;
 pub use properties::Properties;
+pub use reply::{Refusal, ReplyCode};

@@ -1,5 +1,7 @@
 //! Reply codes (AMQP 0-9-1, 1.1; RabbitMQ's names).
 
+use crate::base::limits::SHORT_STR_MAX;
+
 /// A reply code with the name its texts begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -65,5 +67,33 @@ impl ReplyCode {
     /// The reply text: the name, ` - `, the explanation.
     pub fn text(self, explanation: &str) -> String {
         format!("{} - {explanation}", self.name())
+    }
+}
+
+/// A request that isn't granted: what any layer answers with, before somebody
+/// turns it into the close of a channel or of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} - {explanation}", code.name())]
+pub struct Refusal {
+    /// The reply code; it decides whether the connection goes down too.
+    pub code: ReplyCode,
+    /// What is wrong, without the code's name before it.
+    pub explanation: String,
+}
+
+impl Refusal {
+    /// A refusal with `explanation`.
+    pub fn new(code: ReplyCode, explanation: impl Into<String>) -> Self {
+        Self {
+            code,
+            explanation: explanation.into(),
+        }
+    }
+
+    /// The reply text, cut to the 255 octets a short string holds.
+    pub fn text(&self) -> String {
+        let mut text = self.code.text(&self.explanation);
+        text.truncate(text.floor_char_boundary(SHORT_STR_MAX));
+        text
     }
 }

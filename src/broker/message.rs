@@ -1,0 +1,189 @@
+//! A message: one allocation, shared by everyone who holds it.
+//!
+//! ```text
+//!   0        1              2         3          4                8
+//!   +--------+--------------+---------+----------+----------------+
+//!   | flags  | exchange len | key len | reserved | properties len |
+//!   +--------+--------------+---------+----------+----------------+
+//!   | exchange | routing key | properties (raw) | body, if inline  |
+//!   +----------+-------------+------------------+-----------------+
+//! ```
+//!
+//! Numbers are big-endian. The same octets go to disk as they are. A body over
+//! [`MESSAGE_INLINE_MAX`] isn't copied in but kept beside the record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::limits::{MESSAGE_INLINE_MAX, SHORT_STR_MAX};
+use crate::wire::{Body, DecodeError, Properties};
+
+/// Octets of a record before the exchange's name.
+const FIXED_LEN: usize = 8;
+/// The message asks to survive a restart.
+const PERSISTENT: u8 = 1;
+/// The body isn't in the record.
+const CHAINED: u8 = 2;
+
+/// What a publisher sent, still borrowed from where it was read.
+#[derive(Debug, Clone)]
+pub struct Content<'a> {
+    /// The exchange published to.
+    pub exchange: &'a str,
+    /// The routing key.
+    pub routing_key: &'a str,
+    /// Property flags and properties, raw and known to parse.
+    pub properties: &'a [u8],
+    /// Whether the delivery mode is 2.
+    pub persistent: bool,
+    /// The body.
+    pub body: Body<'a>,
+}
+
+impl<'a> Content<'a> {
+    /// What a delivery needs of it.
+    pub fn view(&self) -> MessageView<'_> {
+        MessageView {
+            exchange: self.exchange.as_bytes(),
+            routing_key: self.routing_key.as_bytes(),
+            properties: self.properties,
+            body: self.body.as_slice(),
+            shared_body: self.body.as_shared(),
+        }
+    }
+}
+
+/// What a delivery needs of a message, wherever the message lives.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageView<'a> {
+    /// The exchange it was published to.
+    pub exchange: &'a [u8],
+    /// The routing key it was published with.
+    pub routing_key: &'a [u8],
+    /// Property flags and properties, raw.
+    pub properties: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+    /// The body again, when it can be had without copying.
+    pub shared_body: Option<&'a Bytes>,
+}
+
+/// A message that stays: queued, unacknowledged or stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    record: Arc<[u8]>,
+    chained: Option<Arc<Bytes>>,
+}
+
+impl Message {
+    /// Detaches `content` from the buffer it was read into.
+    pub fn new(content: &Content<'_>) -> Self {
+        let body = content.body.as_slice();
+        let shared = content.body.as_shared().cloned();
+        let chained = (body.len() > MESSAGE_INLINE_MAX)
+            .then(|| Arc::new(shared.unwrap_or_else(|| Bytes::copy_from_slice(body))));
+        let exchange = short(content.exchange.as_bytes());
+        let key = short(content.routing_key.as_bytes());
+        let inline = if chained.is_none() { body } else { &[] };
+        let flags = if content.persistent { PERSISTENT } else { 0 }
+            | if chained.is_some() { CHAINED } else { 0 };
+        let properties_len = content.properties.len() as u32;
+        let mut record = Vec::with_capacity(
+            FIXED_LEN + exchange.len() + key.len() + content.properties.len() + inline.len(),
+        );
+        record.extend_from_slice(&[flags, exchange.len() as u8, key.len() as u8, 0]);
+        record.extend_from_slice(&properties_len.to_be_bytes());
+        record.extend_from_slice(exchange);
+        record.extend_from_slice(key);
+        record.extend_from_slice(content.properties);
+        record.extend_from_slice(inline);
+        Self {
+            record: record.into(),
+            chained,
+        }
+    }
+
+    /// Takes a message back from the octets of [`Message::record`] and, if it
+    /// had one, of [`Message::chained_body`].
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] when the lengths don't fit the octets, or
+    /// any other [`DecodeError`] when the properties don't parse.
+    pub fn from_record(record: &[u8], chained: Option<Bytes>) -> Result<Self, DecodeError> {
+        let message = Self {
+            record: record.into(),
+            chained: chained.map(Arc::new),
+        };
+        let parts = message.try_parts().ok_or(DecodeError::Truncated)?;
+        Properties::parse(parts.properties)?;
+        if (message.flags() & CHAINED != 0) != message.chained.is_some() {
+            return Err(DecodeError::Truncated);
+        }
+        Ok(message)
+    }
+
+    /// The record, as it goes to disk.
+    pub fn record(&self) -> &[u8] {
+        &self.record
+    }
+
+    /// The body, when it isn't in the record.
+    pub fn chained_body(&self) -> Option<&Bytes> {
+        self.chained.as_deref()
+    }
+
+    /// Whether it asks to survive a restart.
+    pub fn is_persistent(&self) -> bool {
+        self.flags() & PERSISTENT != 0
+    }
+
+    /// Octets of body.
+    pub fn body_len(&self) -> usize {
+        self.view().body.len()
+    }
+
+    /// What a delivery needs of it.
+    pub fn view(&self) -> MessageView<'_> {
+        // A record is checked when it is made, so there are always parts.
+        let mut view = self.try_parts().unwrap_or(EMPTY);
+        if let Some(body) = self.chained.as_deref() {
+            view.body = body;
+            view.shared_body = Some(body);
+        }
+        view
+    }
+
+    fn flags(&self) -> u8 {
+        self.record.first().copied().unwrap_or_default()
+    }
+
+    fn try_parts(&self) -> Option<MessageView<'_>> {
+        let (fixed, rest) = self.record.split_first_chunk::<FIXED_LEN>()?;
+        let [_, exchange_len, key_len, _, p0, p1, p2, p3] = *fixed;
+        let properties_len = u32::from_be_bytes([p0, p1, p2, p3]) as usize;
+        let (exchange, rest) = rest.split_at_checked(exchange_len.into())?;
+        let (routing_key, rest) = rest.split_at_checked(key_len.into())?;
+        let (properties, body) = rest.split_at_checked(properties_len)?;
+        Some(MessageView {
+            exchange,
+            routing_key,
+            properties,
+            body,
+            shared_body: None,
+        })
+    }
+}
+
+const EMPTY: MessageView<'static> = MessageView {
+    exchange: &[],
+    routing_key: &[],
+    properties: crate::wire::properties::NO_PROPERTIES,
+    body: &[],
+    shared_body: None,
+};
+
+/// Names come from short strings, so nothing is ever cut here.
+fn short(octets: &[u8]) -> &[u8] {
+    &octets[..octets.len().min(SHORT_STR_MAX)]
+}
