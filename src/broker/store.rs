@@ -27,13 +27,6 @@ pub enum Record<'a> {
         /// Its place there.
         position: Position,
     },
-    /// Every message of a queue up to and including a place left it.
-    SettleUpTo {
-        /// The queue.
-        queue: QueueId,
-        /// The last place that is gone.
-        position: Position,
-    },
     /// What is declared changed.
     Topology(&'a Change),
 }
