@@ -25,6 +25,8 @@ const FIXED_LEN: usize = 8;
 const PERSISTENT: u8 = 1;
 /// The body isn't in the record.
 const CHAINED: u8 = 2;
+/// Its `x-death` header is the broker's, not something a client wrote.
+const DEAD_LETTERED: u8 = 4;
 
 /// What a publisher sent, still borrowed from where it was read.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct Content<'a> {
     pub properties: &'a [u8],
     /// Whether the delivery mode is 2.
     pub persistent: bool,
+    /// Whether the broker republishes it from a queue where it died.
+    pub dead_lettered: bool,
     /// The body.
     pub body: Body<'a>,
 }
@@ -87,7 +91,12 @@ impl Message {
         let key = short(content.routing_key.as_bytes());
         let inline = if chained.is_none() { body } else { &[] };
         let flags = if content.persistent { PERSISTENT } else { 0 }
-            | if chained.is_some() { CHAINED } else { 0 };
+            | if chained.is_some() { CHAINED } else { 0 }
+            | if content.dead_lettered {
+                DEAD_LETTERED
+            } else {
+                0
+            };
         let properties_len = content.properties.len() as u32;
         let mut record = Vec::with_capacity(
             FIXED_LEN + exchange.len() + key.len() + content.properties.len() + inline.len(),
@@ -136,6 +145,11 @@ impl Message {
     /// Whether it asks to survive a restart.
     pub fn is_persistent(&self) -> bool {
         self.flags() & PERSISTENT != 0
+    }
+
+    /// Whether its death history was written by the broker.
+    pub fn is_dead_lettered(&self) -> bool {
+        self.flags() & DEAD_LETTERED != 0
     }
 
     /// Octets of body.

@@ -5,6 +5,9 @@
 //! [`Store`](store::Store), time comes in as [`Now`](crate::base::clock::Now).
 
 pub mod change;
+pub mod effects;
 pub mod message;
+pub mod queue;
 pub mod spec;
 pub mod store;
+pub mod subscriber;

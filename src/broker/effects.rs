@@ -1,0 +1,68 @@
+//! What operations on queues leave to be done once their locks are released.
+
+use std::sync::Arc;
+
+use super::queue::{DeadLetter, Queue};
+use super::subscriber::Wake;
+use crate::base::ids::Batch;
+
+/// Gathers what is left to do over a batch of operations.
+///
+/// Whoever drives the broker owns one, hands it down with each operation and
+/// empties it when no lock is held: dead letters at once, wakes once per batch.
+#[derive(Debug, Default)]
+pub struct Effects {
+    batch: Option<Batch>,
+    wakes: Vec<Arc<dyn Wake>>,
+    dead_letters: Vec<DeadLetter>,
+    unused: Vec<Arc<Queue>>,
+}
+
+impl Effects {
+    /// Notes that something went to the store as part of `batch`.
+    pub fn stored(&mut self, batch: Batch) {
+        self.batch = self.batch.max(Some(batch));
+    }
+
+    /// The last batch something went to since this was last asked.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.batch.take()
+    }
+
+    /// Notes somebody to be woken when the batch of operations is over.
+    pub fn wake_later(&mut self, who: Arc<dyn Wake>) {
+        self.wakes.push(who);
+    }
+
+    /// Wakes everybody noted since the last time.
+    pub fn wake_all(&mut self) {
+        for who in self.wakes.drain(..) {
+            who.wake();
+        }
+    }
+
+    /// Notes a message that is to be dead-lettered.
+    pub fn dead_letter(&mut self, letter: DeadLetter) {
+        self.dead_letters.push(letter);
+    }
+
+    /// The dead letters noted since this was last asked.
+    pub fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
+        std::mem::take(&mut self.dead_letters)
+    }
+
+    /// Notes an auto-delete queue that has lost its last consumer.
+    pub fn unused(&mut self, queue: Arc<Queue>) {
+        self.unused.push(queue);
+    }
+
+    /// The auto-delete queues noted since this was last asked.
+    pub fn take_unused(&mut self) -> Vec<Arc<Queue>> {
+        std::mem::take(&mut self.unused)
+    }
+
+    /// Whether there is neither a dead letter nor an unused queue to see to.
+    pub fn is_settled(&self) -> bool {
+        self.dead_letters.is_empty() && self.unused.is_empty()
+    }
+}

@@ -1,0 +1,43 @@
+//! Who a queue hands messages to.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::effects::Effects;
+use super::message::MessageView;
+
+/// The place of an unacknowledged message in its queue: what settles it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HeldSlot(pub u32);
+
+/// A message on its way to a consumer.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The message.
+    pub message: MessageView<'a>,
+    /// Whether it may have been handed out before.
+    pub redelivered: bool,
+    /// Where the queue holds it until it is settled; `None` when nothing is
+    /// held, because the consumer doesn't acknowledge.
+    pub held: Option<HeldSlot>,
+}
+
+/// The receiving end of a consumer.
+///
+/// Called with the queue's lock held: must neither wait nor call back into a queue.
+pub trait Subscriber: Debug + Send + Sync {
+    /// Whether a delivery is welcome now. One that comes all the same is taken.
+    fn accepts(&self) -> bool;
+
+    /// Takes a delivery.
+    fn deliver(&self, delivery: &Delivery<'_>, effects: &mut Effects);
+
+    /// Learns that the queue is gone, and the consumer with it.
+    fn cancelled(&self, effects: &mut Effects);
+}
+
+/// Somebody with something to write, woken once for many deliveries.
+pub trait Wake: Debug + Send + Sync {
+    /// Sees to it that what was delivered gets written.
+    fn wake(self: Arc<Self>);
+}
