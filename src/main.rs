@@ -1,1 +1,3 @@
+//! The `harrier` program.
+
 fn main() {}

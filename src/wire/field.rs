@@ -1,4 +1,4 @@
-//! Field tables, arrays and values in RabbitMQ's dialect (`semantics` 1.1).
+//! Field tables, arrays and values, with the tags RabbitMQ uses.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use nom::bytes::complete::take;

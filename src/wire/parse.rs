@@ -14,6 +14,9 @@ pub type Parsed<'a, T> = IResult<&'a [u8], T, DecodeError>;
 /// An argument of a method: how it is read and how it is written.
 pub trait Argument<'a>: Sized {
     /// Reads the argument from the front of `input`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the input ends too soon or isn't such an argument.
     fn parse(input: &'a [u8]) -> Parsed<'a, Self>;
     /// Appends the argument.
     fn put(&self, out: &mut BytesMut);
