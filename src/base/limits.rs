@@ -34,8 +34,6 @@ pub const READ_BUDGET: usize = 128 * 1024;
 pub const READ_BUFFER: usize = 64 * 1024;
 /// Bytes waiting in an outbox at which its consumers stop being served.
 pub const OUTBOX_HIGH: usize = 1024 * 1024;
-/// Bytes waiting in an outbox at which its consumers are served again.
-pub const OUTBOX_LOW: usize = 256 * 1024;
 /// Bodies up to this are copied into an outbox, larger ones chained.
 pub const OUTBOX_COPY_MAX: usize = 4096;
 /// Bodies up to this are stored within their message's record.

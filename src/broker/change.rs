@@ -66,3 +66,19 @@ pub enum Change {
         spec: BindingSpec,
     },
 }
+
+impl Change {
+    /// The virtual host it happened in.
+    pub fn vhost(&self) -> &Arc<str> {
+        match self {
+            Self::VhostCreated { vhost }
+            | Self::VhostDeleted { vhost }
+            | Self::ExchangeDeclared { vhost, .. }
+            | Self::ExchangeDeleted { vhost, .. }
+            | Self::QueueDeclared { vhost, .. }
+            | Self::QueueDeleted { vhost, .. }
+            | Self::Bound { vhost, .. }
+            | Self::Unbound { vhost, .. } => vhost,
+        }
+    }
+}

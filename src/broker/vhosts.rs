@@ -1,0 +1,107 @@
+//! The virtual hosts of a broker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::change::Change;
+use super::store::{Record, Recovered, Store};
+use super::vhost::{QueueIds, Vhost};
+
+/// The virtual host every broker starts with.
+pub const DEFAULT_VHOST: &str = "/";
+
+/// All virtual hosts, by name.
+#[derive(Debug)]
+pub struct Vhosts {
+    store: Arc<dyn Store>,
+    ids: Arc<QueueIds>,
+    by_name: RwLock<HashMap<Arc<str>, Arc<Vhost>>>,
+}
+
+impl Vhosts {
+    /// What `recovered` held, with [`DEFAULT_VHOST`] if that held none.
+    pub fn restore(store: Arc<dyn Store>, recovered: Recovered) -> Self {
+        let vhosts = Self {
+            store,
+            ids: Arc::new(QueueIds::after(recovered.last_queue_id)),
+            by_name: RwLock::default(),
+        };
+        for change in &recovered.changes {
+            vhosts.replay(change);
+        }
+        let queues: HashMap<_, _> = vhosts
+            .all()
+            .iter()
+            .flat_map(|vhost| vhost.queues())
+            .map(|queue| (queue.id(), queue))
+            .collect();
+        for (id, messages) in recovered.messages {
+            match queues.get(&id) {
+                Some(queue) => queue.restore(messages),
+                None => tracing::error!(
+                    queue_id = id.0,
+                    messages = messages.len(),
+                    "recovered messages of a queue that isn't declared"
+                ),
+            }
+        }
+        if vhosts.get(DEFAULT_VHOST).is_none() {
+            vhosts.create(DEFAULT_VHOST);
+        }
+        vhosts
+    }
+
+    /// The virtual host called `name`.
+    pub fn get(&self, name: &str) -> Option<Arc<Vhost>> {
+        self.by_name.read().get(name).cloned()
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Arc<Vhost>> {
+        self.by_name.read().values().cloned().collect()
+    }
+
+    /// Makes a virtual host unless there is one of that name.
+    pub fn create(&self, name: &str) -> Arc<Vhost> {
+        let mut by_name = self.by_name.write();
+        if let Some(vhost) = by_name.get(name) {
+            return Arc::clone(vhost);
+        }
+        let vhost = self.add(&mut by_name, name.into());
+        let change = Change::VhostCreated {
+            vhost: Arc::clone(vhost.name()),
+        };
+        self.store.append(&[Record::Topology(&change)]);
+        vhost
+    }
+
+    fn replay(&self, change: &Change) {
+        let name = change.vhost();
+        let mut by_name = self.by_name.write();
+        if let Change::VhostDeleted { .. } = change {
+            by_name.remove(name);
+            return;
+        }
+        let known = by_name.get(name).cloned();
+        let vhost = known.unwrap_or_else(|| self.add(&mut by_name, Arc::clone(name)));
+        drop(by_name);
+        vhost.restore(change);
+    }
+
+    fn add(
+        &self,
+        by_name: &mut HashMap<Arc<str>, Arc<Vhost>>,
+        name: Arc<str>,
+    ) -> Arc<Vhost> {
+        let vhost = Vhost::new(
+            Arc::clone(&name),
+            Arc::clone(&self.store),
+            Arc::clone(&self.ids),
+        );
+        let vhost = Arc::new(vhost);
+        by_name.insert(name, Arc::clone(&vhost));
+        vhost
+    }
+}

@@ -1,0 +1,295 @@
+//! What waits to be written to one connection.
+//!
+//! Everybody who delivers to the connection encodes straight into its outbox,
+//! under a lock that is a leaf: nothing else is locked while it is held. The
+//! connection's own task swaps the octets out and writes them, woken once for
+//! all that one batch of work has put in.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
+use slab::Slab;
+use tokio::sync::Notify;
+
+use super::unacked::{ChannelDeliveries, SourceSlot};
+use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH};
+use crate::broker::effects::Effects;
+use crate::broker::message::MessageView;
+use crate::broker::subscriber::{Delivery, Subscriber, Wake};
+use crate::wire::encode::{self, DeliverArguments};
+use crate::wire::frame::FRAME_END;
+use crate::wire::method::BasicCancel;
+
+/// A tail's memory is kept for the next batch up to this many octets.
+const TAIL_KEEP: usize = 256 * 1024;
+
+/// Names a channel within its connection's outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelSlot(usize);
+
+/// Octets on their way to the socket: full segments, then a tail still growing.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    segments: VecDeque<Bytes>,
+    tail: BytesMut,
+    /// Octets of the tail that are written. The tail isn't advanced, so that its
+    /// memory can be used again from the start.
+    tail_written: usize,
+}
+
+impl Outgoing {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.tail_written == self.tail.len()
+    }
+
+    /// What is to be written, as far as it fits `slices`; how many it took.
+    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let rest = self.tail.get(self.tail_written..).unwrap_or_default();
+        let pieces = self.segments.iter().map(|s| &s[..]).chain([rest]);
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces.filter(|p| !p.is_empty())) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Notes that the first `written` octets are gone.
+    pub fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.segments.front_mut() {
+            if written < first.len() {
+                bytes::Buf::advance(first, written);
+                return;
+            }
+            written -= first.len();
+            self.segments.pop_front();
+        }
+        self.tail_written += written;
+        if self.is_empty() {
+            self.tail_written = 0;
+            self.tail.clear();
+            if self.tail.capacity() > TAIL_KEEP {
+                self.tail = BytesMut::new();
+            }
+        }
+    }
+
+    /// Chains `octets` in without copying them.
+    fn chain(&mut self, octets: Bytes) {
+        if !self.tail.is_empty() {
+            self.segments.push_back(self.tail.split().freeze());
+        }
+        self.segments.push_back(octets);
+    }
+}
+
+#[derive(Debug, Default)]
+struct OutboxState {
+    outgoing: Outgoing,
+    /// Octets in the segments; the tail knows its own length.
+    chained: usize,
+    frame_max: u32,
+    channels: Slab<ChannelDeliveries>,
+    /// Consumers whose queue has gone, for the connection's task to forget.
+    cancelled: Vec<(u16, Arc<str>)>,
+}
+
+impl OutboxState {
+    fn waiting(&self) -> usize {
+        self.chained + self.outgoing.tail.len()
+    }
+
+    fn put_content(&mut self, channel: u16, message: &MessageView<'_>) {
+        let out = &mut self.outgoing;
+        let body = message.body;
+        encode::content_header(&mut out.tail, channel, body.len() as u64, message.properties);
+        match message.shared_body {
+            Some(shared) if body.len() > OUTBOX_COPY_MAX => {
+                let payload_max = encode::body_payload_max(self.frame_max);
+                for start in (0..body.len()).step_by(payload_max) {
+                    let piece = shared.slice(start..body.len().min(start + payload_max));
+                    encode::body_head(&mut out.tail, channel, piece.len());
+                    self.chained += out.tail.len() + piece.len();
+                    out.chain(piece);
+                    out.tail.put_u8(FRAME_END);
+                }
+            }
+            _ => encode::body(&mut out.tail, channel, body, self.frame_max),
+        }
+    }
+}
+
+/// The outbox of one connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    state: Mutex<OutboxState>,
+    /// Whether its consumers are to be passed over.
+    full: AtomicBool,
+    /// Whether somebody has undertaken to wake the connection's task.
+    wake_pending: AtomicBool,
+    any_cancelled: AtomicBool,
+    notify: Notify,
+}
+
+impl Outbox {
+    /// Sets the largest frame that the peer takes, octets of a whole frame.
+    pub fn set_frame_max(&self, frame_max: u32) {
+        self.state.lock().frame_max = frame_max;
+    }
+
+    /// Waits until somebody wakes the connection's task.
+    pub async fn woken(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Appends the connection's own replies, in order with the deliveries.
+    pub fn append(&self, replies: &mut BytesMut) {
+        if !replies.is_empty() {
+            let mut state = self.state.lock();
+            state.outgoing.tail.extend_from_slice(replies);
+            drop(state);
+            replies.clear();
+        }
+    }
+
+    /// Moves everything that waits into `into`, which must be empty.
+    pub fn take(&self, into: &mut Outgoing) {
+        self.wake_pending.store(false, Ordering::Release);
+        let mut state = self.state.lock();
+        std::mem::swap(&mut state.outgoing, into);
+        state.chained = 0;
+    }
+
+    /// Opens the outbox again after it was full. Returns whether it was, and
+    /// consumers that were passed over have to be resumed.
+    pub fn reopen(&self) -> bool {
+        self.full.load(Ordering::Relaxed) && self.full.swap(false, Ordering::AcqRel)
+    }
+
+    /// Octets that wait.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().waiting()
+    }
+
+    /// Opens a channel.
+    pub fn open_channel(&self) -> ChannelSlot {
+        let mut state = self.state.lock();
+        ChannelSlot(state.channels.insert(ChannelDeliveries::default()))
+    }
+
+    /// Closes a channel. Its consumers are detached and its unacknowledged
+    /// messages settled before.
+    pub fn close_channel(&self, slot: ChannelSlot) {
+        self.state.lock().channels.try_remove(slot.0);
+    }
+
+    /// Looks at what a channel was handed out; `None` once it is closed.
+    pub fn with_channel<R>(
+        &self,
+        slot: ChannelSlot,
+        look: impl FnOnce(&mut ChannelDeliveries) -> R,
+    ) -> Option<R> {
+        self.state.lock().channels.get_mut(slot.0).map(look)
+    }
+
+    /// The consumers cancelled since this was last asked.
+    pub fn take_cancelled(&self) -> Vec<(u16, Arc<str>)> {
+        if !self.any_cancelled.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.any_cancelled.store(false, Ordering::Release);
+        std::mem::take(&mut self.state.lock().cancelled)
+    }
+}
+
+impl Wake for Outbox {
+    fn wake(self: Arc<Self>) {
+        self.notify.notify_one();
+    }
+}
+
+impl std::task::Wake for Outbox {
+    fn wake(self: Arc<Self>) {
+        self.notify.notify_one();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.notify.notify_one();
+    }
+}
+
+/// A consumer as its queue sees it: a way into the connection's outbox.
+#[derive(Debug)]
+pub struct OutboxConsumer {
+    /// The connection's outbox.
+    pub outbox: Arc<Outbox>,
+    /// The channel's number.
+    pub channel: u16,
+    /// The channel's place in the outbox.
+    pub slot: ChannelSlot,
+    /// The consumer's tag.
+    pub tag: Arc<str>,
+    /// Where its channel notes what it took from this queue.
+    pub source: SourceSlot,
+    /// Whether the client wants to hear that its queue is gone.
+    pub cancel_notify: bool,
+}
+
+impl OutboxConsumer {
+    fn wake_later(&self, effects: &mut Effects) {
+        if !self.outbox.wake_pending.load(Ordering::Relaxed)
+            && !self.outbox.wake_pending.swap(true, Ordering::AcqRel)
+        {
+            effects.wake_later(Arc::clone(&self.outbox) as Arc<dyn Wake>);
+        }
+    }
+}
+
+impl Subscriber for OutboxConsumer {
+    fn accepts(&self) -> bool {
+        !self.outbox.full.load(Ordering::Acquire)
+    }
+
+    fn deliver(&self, delivery: &Delivery<'_>, effects: &mut Effects) {
+        let mut guard = self.outbox.state.lock();
+        let state = &mut *guard;
+        let Some(channel) = state.channels.get_mut(self.slot.0) else {
+            return;
+        };
+        let arguments = DeliverArguments {
+            channel: self.channel,
+            consumer_tag: &self.tag,
+            delivery_tag: channel.hand_out(self.source, delivery.held),
+            redelivered: delivery.redelivered,
+            exchange: delivery.message.exchange,
+            routing_key: delivery.message.routing_key,
+        };
+        encode::deliver(&mut state.outgoing.tail, &arguments);
+        state.put_content(self.channel, &delivery.message);
+        if state.waiting() >= OUTBOX_HIGH {
+            self.outbox.full.store(true, Ordering::Release);
+        }
+        drop(guard);
+        self.wake_later(effects);
+    }
+
+    fn cancelled(&self, effects: &mut Effects) {
+        let mut state = self.outbox.state.lock();
+        if self.cancel_notify {
+            let cancel = BasicCancel {
+                consumer_tag: &self.tag,
+                nowait: true,
+            };
+            encode::method(&mut state.outgoing.tail, self.channel, cancel);
+        }
+        state.cancelled.push((self.channel, Arc::clone(&self.tag)));
+        drop(state);
+        self.outbox.any_cancelled.store(true, Ordering::Release);
+        self.wake_later(effects);
+    }
+}

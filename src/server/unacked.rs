@@ -1,0 +1,194 @@
+//! What a channel was handed out and hasn't settled.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::broker::queue::Queue;
+use crate::broker::subscriber::HeldSlot;
+
+/// Names a queue that a channel takes messages from, within that channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceSlot(u32);
+
+/// Stands for a delivery that was settled before older ones.
+const SETTLED: u32 = u32::MAX;
+/// Settled places are swept out when there are at least this many of them.
+const SWEEP_MIN: usize = 64;
+
+#[derive(Debug, Clone, Copy)]
+struct Unacked {
+    tag: u64,
+    source: u32,
+    held: u32,
+}
+
+#[derive(Debug)]
+struct Source {
+    queue: Arc<Queue>,
+    /// Deliveries not settled and consumers attached.
+    users: u32,
+}
+
+/// Messages to be settled at one queue, in the order they were handed out.
+#[derive(Debug)]
+pub struct Share {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// Where it holds them.
+    pub held: Vec<HeldSlot>,
+}
+
+/// The delivery tags of a channel: what was handed out under which.
+///
+/// Tags only grow, so the list is sorted: the usual tag is the first, any other
+/// is found by bisection.
+#[derive(Debug, Default)]
+pub struct ChannelDeliveries {
+    last_tag: u64,
+    unacked: VecDeque<Unacked>,
+    settled: usize,
+    sources: Slab<Source>,
+}
+
+impl ChannelDeliveries {
+    /// Gives out the next delivery tag, and notes what is held under it.
+    pub fn hand_out(&mut self, source: SourceSlot, held: Option<HeldSlot>) -> u64 {
+        self.last_tag += 1;
+        if let Some(HeldSlot(held)) = held {
+            self.unacked.push_back(Unacked {
+                tag: self.last_tag,
+                source: source.0,
+                held,
+            });
+            if let Some(source) = self.sources.get_mut(source.0 as usize) {
+                source.users += 1;
+            }
+        }
+        self.last_tag
+    }
+
+    /// Notes a use of `queue`, until [`ChannelDeliveries::leave`].
+    pub fn join(&mut self, queue: &Arc<Queue>) -> SourceSlot {
+        let known = self
+            .sources
+            .iter_mut()
+            .find(|(_, source)| Arc::ptr_eq(&source.queue, queue));
+        if let Some((slot, source)) = known {
+            source.users += 1;
+            return SourceSlot(slot as u32);
+        }
+        let queue = Arc::clone(queue);
+        SourceSlot(self.sources.insert(Source { queue, users: 1 }) as u32)
+    }
+
+    /// Ends a use noted by [`ChannelDeliveries::join`].
+    pub fn leave(&mut self, source: SourceSlot) {
+        self.release(source.0);
+    }
+
+    /// Takes what `tag` stands for, and with `multiple` everything older; tag 0
+    /// then stands for all. `None` when the tag isn't outstanding.
+    pub fn take(&mut self, tag: u64, multiple: bool, shares: &mut Vec<Share>) -> Option<()> {
+        if multiple {
+            return self.take_up_to(tag, shares);
+        }
+        let at = self.find(tag)?;
+        let entry = self.unacked.get_mut(at)?;
+        let taken = *entry;
+        entry.held = SETTLED;
+        self.settled += 1;
+        self.share_out(taken, shares);
+        self.sweep();
+        Some(())
+    }
+
+    /// Takes everything.
+    pub fn take_all(&mut self, shares: &mut Vec<Share>) {
+        while let Some(entry) = self.unacked.pop_front() {
+            if entry.held != SETTLED {
+                self.share_out(entry, shares);
+            }
+        }
+        self.settled = 0;
+    }
+
+    /// Whether `tag` is outstanding; with `multiple`, 0 always is.
+    pub fn is_outstanding(&self, tag: u64, multiple: bool) -> bool {
+        (multiple && tag == 0) || self.find(tag).is_some()
+    }
+
+    fn take_up_to(&mut self, tag: u64, shares: &mut Vec<Share>) -> Option<()> {
+        if tag == 0 {
+            self.take_all(shares);
+            return Some(());
+        }
+        self.find(tag)?;
+        while let Some(entry) = self.unacked.pop_front_if(|entry| entry.tag <= tag) {
+            if entry.held == SETTLED {
+                self.settled -= 1;
+            } else {
+                self.share_out(entry, shares);
+            }
+        }
+        Some(())
+    }
+
+    fn find(&self, tag: u64) -> Option<usize> {
+        let first = self.unacked.front()?;
+        let at = if first.tag == tag {
+            0
+        } else {
+            self.unacked.binary_search_by_key(&tag, |e| e.tag).ok()?
+        };
+        self.unacked.get(at).filter(|e| e.held != SETTLED)?;
+        Some(at)
+    }
+
+    fn share_out(&mut self, entry: Unacked, shares: &mut Vec<Share>) {
+        let Some(source) = self.sources.get(entry.source as usize) else {
+            return;
+        };
+        let held = HeldSlot(entry.held);
+        match shares.last_mut() {
+            Some(share) if Arc::ptr_eq(&share.queue, &source.queue) => share.held.push(held),
+            _ => match shares
+                .iter_mut()
+                .find(|share| Arc::ptr_eq(&share.queue, &source.queue))
+            {
+                Some(share) => share.held.push(held),
+                None => shares.push(Share {
+                    queue: Arc::clone(&source.queue),
+                    held: vec![held],
+                }),
+            },
+        }
+        self.release(entry.source);
+    }
+
+    fn release(&mut self, source: u32) {
+        if let Some(entry) = self.sources.get_mut(source as usize) {
+            entry.users -= 1;
+            if entry.users == 0 {
+                self.sources.remove(source as usize);
+            }
+        }
+    }
+
+    /// Drops settled places: those in front at once, others when they make up
+    /// more than half, so that one old delivery doesn't keep them all.
+    fn sweep(&mut self) {
+        while self
+            .unacked
+            .pop_front_if(|entry| entry.held == SETTLED)
+            .is_some()
+        {
+            self.settled -= 1;
+        }
+        if self.settled > SWEEP_MIN && self.settled * 2 > self.unacked.len() {
+            self.unacked.retain(|entry| entry.held != SETTLED);
+            self.settled = 0;
+        }
+    }
+}
