@@ -2,4 +2,5 @@
 
 pub mod base;
 pub mod broker;
+pub mod protocol;
 pub mod wire;

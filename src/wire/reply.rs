@@ -90,8 +90,12 @@ impl Refusal {
         }
     }
 
-    /// The reply text, cut to the 255 octets a short string holds.
+    /// The reply text, cut to the 255 octets a short string holds; without an
+    /// explanation just the code's name.
     pub fn text(&self) -> String {
+        if self.explanation.is_empty() {
+            return self.code.name().to_owned();
+        }
         let mut text = self.code.text(&self.explanation);
         text.truncate(text.floor_char_boundary(SHORT_STR_MAX));
         text
