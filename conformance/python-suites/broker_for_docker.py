@@ -154,7 +154,7 @@ def amqp_direct_url(rabbitmq_container):
 
 
 # Tests that reach for the TLS port by other ways than the parameter.
-TLS_TESTS = ("test_amqps.py::", "::test_auth_external", "::test_ssl_verification_fails", "::test_ssl_context")
+TLS_TESTS = ("::TestCaseAMQPS::", "::test_ssl_verification_fails", "::test_ssl_context")
 
 
 def wants_tls(item):

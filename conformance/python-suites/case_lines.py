@@ -1,13 +1,20 @@
 """pytest plugin: one line a case on the descriptor that CASE_LINES_FD names.
 
-CASE_PREFIX, if given, is cut off the front of each case's name.
+CASE_PREFIX, if given, is cut off the front of each case's name. CASE_RACES, if
+given, is a file of tests that now and then lose a race within the client,
+whatever the broker; only those get a second and a third try.
 """
 
 import os
+from pathlib import Path
+
+import pytest
 
 FD = int(os.environ["CASE_LINES_FD"])
 PREFIX = os.environ.get("CASE_PREFIX", "")
 REASON_LENGTH_MAX = 160
+
+TRIES_MORE = 2
 
 # Reports of the running case: setup, call, teardown.
 reports = {}
@@ -52,3 +59,17 @@ def pytest_runtest_logfinish(nodeid):
 def pytest_collectreport(report):
     if report.failed:
         emit("not ok", report.nodeid or "collection", f"collection: {report.longreprtext.splitlines()[-1]}")
+
+
+def racing_tests():
+    """The tests in CASE_RACES, named without parameters, one a line."""
+    path = os.environ.get("CASE_RACES")
+    lines = Path(path).read_text().splitlines() if path else []
+    return {line.split()[0] for line in lines if line and not line.startswith("#")}
+
+
+def pytest_collection_modifyitems(items):
+    racing = racing_tests()
+    for item in items:
+        if case_name(item.nodeid).split("[")[0] in racing:
+            item.add_marker(pytest.mark.flaky(reruns=TRIES_MORE))
