@@ -1,5 +1,6 @@
 //! Layer 0: what every other layer may lean on and nothing that knows AMQP.
 
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod limits;

@@ -22,7 +22,7 @@ use crate::broker::message::MessageView;
 use crate::broker::subscriber::{Delivery, Subscriber, Wake};
 use crate::wire::encode::{self, DeliverArguments};
 use crate::wire::frame::FRAME_END;
-use crate::wire::method::BasicCancel;
+use crate::wire::method::{BasicCancel, BasicGetOk, BasicReturn};
 
 /// A tail's memory is kept for the next batch up to this many octets.
 const TAIL_KEEP: usize = 256 * 1024;
@@ -195,6 +195,40 @@ impl Outbox {
         look: impl FnOnce(&mut ChannelDeliveries) -> R,
     ) -> Option<R> {
         self.state.lock().channels.get_mut(slot.0).map(look)
+    }
+
+    /// Appends the answer to a `basic.get`: `remaining` messages stay ready.
+    pub fn put_get_ok(
+        &self,
+        channel: u16,
+        slot: ChannelSlot,
+        source: SourceSlot,
+        delivery: &Delivery<'_>,
+        remaining: u64,
+    ) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(deliveries) = state.channels.get_mut(slot.0) else {
+            return;
+        };
+        let message = &delivery.message;
+        let get_ok = BasicGetOk {
+            delivery_tag: deliveries.hand_out(source, delivery.held),
+            redelivered: delivery.redelivered,
+            // Both came in as short strings of a method, which are UTF-8.
+            exchange: str::from_utf8(message.exchange).unwrap_or_default(),
+            routing_key: str::from_utf8(message.routing_key).unwrap_or_default(),
+            message_count: u32::try_from(remaining).unwrap_or(u32::MAX),
+        };
+        encode::method(&mut state.outgoing.tail, channel, get_ok);
+        state.put_content(channel, message);
+    }
+
+    /// Appends a message that comes back to its publisher.
+    pub fn put_return(&self, channel: u16, method: BasicReturn<'_>, message: &MessageView<'_>) {
+        let mut state = self.state.lock();
+        encode::method(&mut state.outgoing.tail, channel, method);
+        state.put_content(channel, message);
     }
 
     /// The consumers cancelled since this was last asked.

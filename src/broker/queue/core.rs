@@ -24,35 +24,55 @@ use super::consumers::{ConsumerSlot, ConsumerSpec, Consumers};
 use super::dead_letter::DeathReason;
 use crate::base::ids::{Position, QueueId};
 use crate::broker::effects::Effects;
-use crate::broker::message::{Content, Message};
+use crate::broker::message::{Content, Message, MessageView};
 use crate::broker::store::{Record, Store};
 use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber};
 
-/// A message on its way into queues, detached from its buffer by the first
-/// queue that has to keep it, for all of them.
+/// A message on its way into queues.
 #[derive(Debug)]
-pub struct Incoming<'a> {
-    content: Content<'a>,
-    message: OnceCell<Message>,
+pub enum Incoming<'a> {
+    /// Just read: the first queue that has to keep it detaches it from the
+    /// read buffer, for all of them.
+    Read {
+        /// What was read.
+        content: Content<'a>,
+        /// The same, once it is detached.
+        detached: OnceCell<Message>,
+    },
+    /// Detached already, because something held it back before.
+    Kept(Message),
 }
 
 impl<'a> Incoming<'a> {
     /// A message just read.
     pub fn new(content: Content<'a>) -> Self {
-        Self {
+        Self::Read {
             content,
-            message: OnceCell::new(),
+            detached: OnceCell::new(),
         }
     }
 
-    /// What was read.
-    pub fn content(&self) -> &Content<'a> {
-        &self.content
+    /// What a delivery needs of it.
+    pub fn view(&self) -> MessageView<'_> {
+        match self {
+            Self::Read { content, .. } => content.view(),
+            Self::Kept(message) => message.view(),
+        }
     }
 
     /// The message, detached.
     pub fn message(&self) -> &Message {
-        self.message.get_or_init(|| Message::new(&self.content))
+        match self {
+            Self::Read { content, detached } => detached.get_or_init(|| Message::new(content)),
+            Self::Kept(message) => message,
+        }
+    }
+
+    fn is_persistent(&self) -> bool {
+        match self {
+            Self::Read { content, .. } => content.persistent,
+            Self::Kept(message) => message.is_persistent(),
+        }
     }
 }
 
@@ -120,7 +140,7 @@ impl QueueCore {
             && let Some((slot, consumer)) = self.consumers.next()
         {
             let mut delivery = Delivery {
-                message: incoming.content().view(),
+                message: incoming.view(),
                 redelivered: false,
                 held: None,
             };
@@ -145,7 +165,7 @@ impl QueueCore {
             position: self.last_position,
             message: incoming.message().clone(),
             redelivered: false,
-            stored: self.durable && incoming.content().persistent,
+            stored: self.durable && incoming.is_persistent(),
         };
         if entry.stored {
             effects.stored(store.append(&[Record::Publish {

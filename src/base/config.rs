@@ -1,0 +1,56 @@
+//! What can be configured, with its defaults. Where the values come from is
+//! the command line's business.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::limits;
+
+/// The configuration of a broker. Names are RabbitMQ's where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where everything durable is kept.
+    pub data_dir: PathBuf,
+    /// The address AMQP is served on.
+    pub amqp: SocketAddr,
+    /// The user that exists from the start.
+    pub default_user: String,
+    /// That user's password.
+    pub default_pass: String,
+    /// Users that may only log in from this machine.
+    pub loopback_users: Vec<String>,
+    /// Connections served at the same time.
+    pub connections_max: usize,
+    /// Channels of one connection; proposed to the client.
+    pub channel_max: u16,
+    /// Octets of a frame; proposed to the client.
+    pub frame_max: u32,
+    /// Seconds between heartbeats, 0 for none; proposed to the client.
+    pub heartbeat: u16,
+    /// Time from accept to `connection.open`.
+    pub handshake_timeout: Duration,
+    /// Octets of the largest body taken.
+    pub max_message_size: u64,
+    /// Consumers of one channel.
+    pub consumer_max_per_channel: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("harrier-data"),
+            amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 5672)),
+            default_user: "guest".into(),
+            default_pass: "guest".into(),
+            loopback_users: vec!["guest".into()],
+            connections_max: limits::CONNECTIONS_MAX,
+            channel_max: limits::CHANNEL_MAX,
+            frame_max: limits::FRAME_MAX,
+            heartbeat: limits::HEARTBEAT_SECS,
+            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
+            max_message_size: limits::MESSAGE_SIZE_MAX,
+            consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Carrying dead letters on to where their queues send them.
+
+use std::sync::Arc;
+
+use super::effects::Effects;
+use super::publishing::Copies;
+use super::queue::{DeadLetter, Incoming, Queue};
+use super::routing::{RawHeaders, RoutingKeys};
+use super::store::Store;
+use super::vhost::Vhost;
+use crate::base::clock::Now;
+use crate::wire::Properties;
+
+/// Publishes every dead letter in `effects` to its queue's dead-letter
+/// exchange, and what dies on the way again, until there are none left.
+///
+/// A loop, not a recursion: a letter that dies again waits its turn.
+pub fn drain_dead_letters(vhost: &Vhost, now: Now, effects: &mut Effects) {
+    loop {
+        let letters = effects.take_dead_letters();
+        if letters.is_empty() {
+            return;
+        }
+        for letter in letters {
+            carry_on(vhost, &letter, now, effects);
+        }
+    }
+}
+
+fn carry_on(vhost: &Vhost, letter: &DeadLetter, now: Now, effects: &mut Effects) {
+    if let Some(target) = letter.queue().dead_letter() {
+        let own_key = String::from_utf8_lossy(letter.message().view().routing_key);
+        let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
+        let properties = letter.properties(now);
+        let content = letter.content(&target.exchange, routing_key, &properties);
+        let queues = targets(vhost, letter, &target.exchange, routing_key);
+        let incoming = Incoming::new(content);
+        for queue in &queues {
+            queue.push(&incoming, effects);
+        }
+    }
+    // Last, so that a crash in between leaves the message twice, never nowhere.
+    if let Some(settle) = letter.settle_record() {
+        effects.stored(vhost.store().append(&[settle]));
+    }
+}
+
+/// Where a letter goes: by the queue's dead-letter routing key, or else by the
+/// message's own keys, copies included.
+fn targets(
+    vhost: &Vhost,
+    letter: &DeadLetter,
+    exchange: &str,
+    routing_key: &str,
+) -> Vec<Arc<Queue>> {
+    let raw = letter.message().view().properties;
+    let own_keys = letter
+        .queue()
+        .dead_letter()
+        .is_some_and(|target| target.routing_key.is_none());
+    let copies = Properties::parse(raw)
+        .ok()
+        .filter(|_| own_keys)
+        .and_then(|properties| Copies::from_properties(&properties).ok().flatten())
+        .unwrap_or_default();
+    let keys: Vec<&[u8]> = copies.keys.iter().map(|key| &key[..]).collect();
+    let mut queues = Vec::new();
+    // A dead-letter exchange that isn't there drops the message (`semantics` 12).
+    let _missing = vhost.route(
+        exchange,
+        RoutingKeys::with_copies(routing_key, &keys),
+        &mut RawHeaders::new(raw),
+        &mut queues,
+    );
+    queues
+}

@@ -1,0 +1,169 @@
+//! The configuration: defaults, then the file, then the environment, then flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::Failure;
+use super::logging::{LogFormat, LogLevel};
+use crate::base::config::Config;
+use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE};
+
+/// Every key of the configuration, each in the file, as a flag and as an
+/// environment variable. What is absent keeps its default.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Directory for everything durable [default: ./harrier-data]
+    #[arg(long, env = "HARRIER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address AMQP is served on [default: 127.0.0.1:5672]
+    #[arg(long, env = "HARRIER_AMQP", value_name = "ADDR:PORT")]
+    pub amqp: Option<SocketAddr>,
+    /// How much is logged [default: info]
+    #[arg(long, env = "HARRIER_LOG", value_name = "LEVEL")]
+    pub log: Option<LogLevel>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "HARRIER_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// The user that exists from the start [default: guest]
+    #[arg(long, env = "HARRIER_DEFAULT_USER", value_name = "NAME")]
+    pub default_user: Option<String>,
+    /// That user's password [default: guest]
+    #[arg(long, env = "HARRIER_DEFAULT_PASS", value_name = "PASSWORD", hide_env_values = true)]
+    pub default_pass: Option<String>,
+    /// Users that may only log in from this machine [default: guest]
+    #[arg(long, env = "HARRIER_LOOPBACK_USERS", value_name = "NAMES", value_delimiter = ',')]
+    pub loopback_users: Option<Vec<String>>,
+    /// Connections served at the same time [default: 65536]
+    #[arg(long, env = "HARRIER_CONNECTION_MAX", value_name = "N")]
+    pub connection_max: Option<usize>,
+    /// Channels of one connection [default: 2047]
+    #[arg(long, env = "HARRIER_CHANNEL_MAX", value_name = "N")]
+    pub channel_max: Option<u16>,
+    /// Largest frame, bytes [default: 131072]
+    #[arg(long, env = "HARRIER_FRAME_MAX", value_name = "BYTES")]
+    pub frame_max: Option<u32>,
+    /// Seconds between heartbeats, 0 for none [default: 60]
+    #[arg(long, env = "HARRIER_HEARTBEAT", value_name = "SECONDS")]
+    pub heartbeat: Option<u16>,
+    /// Milliseconds a client has to open its connection [default: 10000]
+    #[arg(long, env = "HARRIER_HANDSHAKE_TIMEOUT", value_name = "MS")]
+    pub handshake_timeout: Option<u64>,
+    /// Largest message body, bytes [default: 16777216]
+    #[arg(long, env = "HARRIER_MAX_MESSAGE_SIZE", value_name = "BYTES")]
+    pub max_message_size: Option<u64>,
+    /// Consumers of one channel [default: 65536]
+    #[arg(long, env = "HARRIER_CONSUMER_MAX_PER_CHANNEL", value_name = "N")]
+    pub consumer_max_per_channel: Option<usize>,
+}
+
+/// How much and in which form to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+impl Keys {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// A usage failure naming the file, the key, what was found and what was
+    /// expected.
+    pub fn from_file(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::Usage(format!("cannot read {}: {error}", path.display()))
+        })?;
+        toml::from_str(&text).map_err(|error| {
+            let text = error.to_string();
+            Failure::Usage(format!("{}: {}", path.display(), text.trim_end()))
+        })
+    }
+
+    /// These keys, with those of `fallback` where they are absent.
+    pub fn or(self, fallback: Self) -> Self {
+        macro_rules! either {
+            ($($key:ident),*) => {
+                Self { $($key: self.$key.or(fallback.$key),)* }
+            };
+        }
+        either!(
+            data_dir,
+            amqp,
+            log,
+            log_format,
+            default_user,
+            default_pass,
+            loopback_users,
+            connection_max,
+            channel_max,
+            frame_max,
+            heartbeat,
+            handshake_timeout,
+            max_message_size,
+            consumer_max_per_channel
+        )
+    }
+
+    /// The configuration that results, checked.
+    ///
+    /// # Errors
+    /// A usage failure naming the key, what was found and what was expected.
+    pub fn resolve(self) -> Result<(Config, LogSettings), Failure> {
+        let log = LogSettings {
+            level: self.log.unwrap_or(LogLevel::Info),
+            format: self.log_format.unwrap_or(LogFormat::Text),
+        };
+        let default = Config::default();
+        let config = Config {
+            data_dir: self.data_dir.unwrap_or(default.data_dir),
+            amqp: self.amqp.unwrap_or(default.amqp),
+            default_user: self.default_user.unwrap_or(default.default_user),
+            default_pass: self.default_pass.unwrap_or(default.default_pass),
+            loopback_users: self.loopback_users.unwrap_or(default.loopback_users),
+            connections_max: self.connection_max.unwrap_or(default.connections_max),
+            channel_max: self.channel_max.unwrap_or(default.channel_max),
+            frame_max: self.frame_max.unwrap_or(default.frame_max),
+            heartbeat: self.heartbeat.unwrap_or(default.heartbeat),
+            handshake_timeout: self
+                .handshake_timeout
+                .map_or(default.handshake_timeout, Duration::from_millis),
+            max_message_size: self.max_message_size.unwrap_or(default.max_message_size),
+            consumer_max_per_channel: self
+                .consumer_max_per_channel
+                .unwrap_or(default.consumer_max_per_channel),
+        };
+        check(&config)?;
+        Ok((config, log))
+    }
+}
+
+fn check(config: &Config) -> Result<(), Failure> {
+    let frame_max = u64::from(config.frame_max);
+    let frame_max_min = u64::from(FRAME_MAX_BEFORE_TUNE);
+    at_least("frame_max", frame_max, frame_max_min)?;
+    at_least("channel_max", config.channel_max.into(), 1)?;
+    at_least("connection_max", config.connections_max as u64, 1)?;
+    if config.max_message_size > CONTENT_SIZE_MAX {
+        let found = config.max_message_size;
+        return Err(Failure::Usage(format!(
+            "max_message_size is {found}: expected at most {CONTENT_SIZE_MAX} bytes"
+        )));
+    }
+    Ok(())
+}
+
+fn at_least(key: &str, found: u64, least: u64) -> Result<(), Failure> {
+    if found >= least {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{key} is {found}: expected at least {least}"
+    )))
+}

@@ -1,0 +1,77 @@
+//! Layer 8: the command line.
+//!
+//! Exit codes: 0 done, 1 failed (stderr says what and what to do), 2 usage.
+
+pub mod config_file;
+mod logging;
+mod serve;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::serve::ServeCommand;
+use self::status::StatusCommand;
+
+/// An AMQP 0-9-1 message broker that RabbitMQ's clients can use unchanged.
+#[derive(Debug, Parser)]
+#[command(
+    name = "harrier",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        harrier                                   serve with the defaults\n  \
+        harrier serve --data-dir /var/lib/harrier --amqp 0.0.0.0:5672\n  \
+        harrier serve --config harrier.toml --log debug\n  \
+        harrier status                            is a broker there, and which?\n\n\
+        `harrier` alone is `harrier serve`."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once, when the process starts"
+)]
+enum Command {
+    /// Run the broker
+    Serve(ServeCommand),
+    /// Ask a broker whether it is there and what it is
+    Status(StatusCommand),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        None => arguments.serve.run(),
+        Some(Command::Serve(serve)) => serve.run(),
+        Some(Command::Status(status)) => status.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            eprintln!("harrier: {text}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(text)) => {
+            eprintln!("harrier: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command didn't do what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was asked wrongly: exit code 2.
+    Usage(String),
+    /// It could not be done: exit code 1.
+    Failed(String),
+}

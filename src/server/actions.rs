@@ -1,0 +1,243 @@
+//! What the protocol asks of the server, and what it is told back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::connection::ConnectionTask;
+use super::session::{BadAck, Session, SessionLimits};
+use super::shared::Shared;
+use crate::base::ids::Batch;
+use crate::base::limits::AUTH_FAILURE_DELAY;
+use crate::broker::vhost::Vhost;
+use crate::protocol::Action;
+use crate::wire::method::{ExchangeDeclare, QueueDeclare, TxSelect};
+use crate::wire::{Refusal, ReplyCode};
+
+/// The class and method ids of `basic.ack`, for the close of a channel.
+const BASIC_ACK: (u16, u16) = (60, 80);
+/// The class and method ids of `basic.publish`.
+const BASIC_PUBLISH: (u16, u16) = (60, 40);
+/// The class and method ids of `connection.open`.
+const CONNECTION_OPEN: (u16, u16) = (10, 40);
+/// The class and method ids of `connection.update-secret`.
+const UPDATE_SECRET: (u16, u16) = (10, 70);
+
+/// What became of one action, once what it borrowed is free again.
+pub(super) enum Verdict {
+    Done,
+    Confirm(u16, u64, Option<Batch>),
+    Method(u16, (u16, u16), Result<(), Refusal>),
+    BadAck(BadAck),
+    Login {
+        mechanism: &'static str,
+        user: Option<String>,
+    },
+    Open(Result<Arc<Vhost>, Refusal>),
+    CloseChannel(u16),
+    CloseConnection,
+    Failed,
+    UpdateSecret,
+    Drop { delay: bool },
+    Finished,
+}
+
+impl ConnectionTask {
+    /// Carries out the next unit of the input.
+    pub(super) fn step(&mut self) -> Verdict {
+        let action = self
+            .protocol
+            .step(&self.units, &mut self.at, &mut self.replies);
+        let Some(session) = &mut self.session else {
+            return before_session(&self.shared, action, self.peer.ip(), &self.user);
+        };
+        match action {
+            Action::Publish(publish) => {
+                let (channel, seq) = (publish.channel, publish.seq);
+                match (session.publish(publish, &mut self.replies), seq) {
+                    (Ok(batch), Some(seq)) => Verdict::Confirm(channel, seq, batch),
+                    (Ok(_), None) => Verdict::Done,
+                    (Err(refusal), _) => Verdict::Method(channel, BASIC_PUBLISH, Err(refusal)),
+                }
+            }
+            Action::Settle { channel, settle } => {
+                let transactional = self.protocol.is_tx(channel);
+                match session.settle(channel, settle, transactional) {
+                    Ok(()) => Verdict::Done,
+                    Err(bad) => Verdict::BadAck(bad),
+                }
+            }
+            action => match session.finish_acks() {
+                Err(bad) => Verdict::BadAck(bad),
+                Ok(()) => carry_out(session, action, &mut self.replies),
+            },
+        }
+    }
+
+    /// Tells the protocol what became of an action.
+    pub(super) fn conclude(&mut self, verdict: Verdict) {
+        let out = &mut self.replies;
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Confirm(channel, seq, batch) => self.protocol.confirm(channel, seq, batch),
+            Verdict::Method(channel, ids, outcome) => self.conclude_method(channel, ids, outcome),
+            Verdict::BadAck(bad) => self.refuse(bad.channel, BASIC_ACK, &bad.refusal),
+            Verdict::CloseChannel(channel) => self.protocol.channel_close_ok(channel, out),
+            Verdict::Login { mechanism, user } => self.conclude_login(mechanism, user),
+            Verdict::Open(Ok(vhost)) => self.open(vhost),
+            Verdict::Open(Err(refusal)) => self.fail(CONNECTION_OPEN, &refusal),
+            Verdict::CloseConnection => {
+                self.session = None;
+                self.protocol.close_ok(out);
+                self.finished = true;
+            }
+            Verdict::Failed => self.end_session(),
+            Verdict::UpdateSecret => self.protocol.secret_updated(out),
+            Verdict::Drop { delay } => self.drop_after(delay),
+            Verdict::Finished => self.finished = true,
+        }
+    }
+
+    fn conclude_method(&mut self, channel: u16, ids: (u16, u16), outcome: Result<(), Refusal>) {
+        match outcome {
+            Ok(()) => {
+                let Some(session) = &mut self.session else {
+                    return;
+                };
+                let batch = session.take_batch();
+                if is_answered_when_synced(ids.0) {
+                    self.barrier = batch;
+                }
+                if let Some(queue) = session.take_declared(channel) {
+                    self.protocol.set_last_queue(channel, &queue);
+                }
+            }
+            Err(refusal) => self.refuse(channel, ids, &refusal),
+        }
+    }
+
+    /// Answers a refusal with the close of the channel or of the connection.
+    fn refuse(&mut self, channel: u16, ids: (u16, u16), refusal: &Refusal) {
+        if refusal.code.is_hard() {
+            return self.fail(ids, refusal);
+        }
+        tracing::warn!(channel, %refusal, "channel closed");
+        if let Some(session) = &mut self.session {
+            session.close_channel(channel);
+        }
+        self.protocol
+            .close_channel(channel, refusal, ids, &mut self.replies);
+    }
+
+    fn fail(&mut self, ids: (u16, u16), refusal: &Refusal) {
+        tracing::error!(%refusal, "connection closed");
+        self.protocol.close(refusal, ids, &mut self.replies);
+        self.end_session();
+    }
+
+    fn end_session(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.close();
+        }
+        self.arm_close();
+    }
+
+    fn conclude_login(&mut self, mechanism: &str, user: Option<String>) {
+        if let Some(user) = user {
+            self.user = user;
+            self.protocol.authenticated(&mut self.replies);
+            return;
+        }
+        tracing::warn!(mechanism, "login refused");
+        if self.protocol.refuse_login(mechanism, &mut self.replies) {
+            self.arm_close();
+        } else {
+            self.drop_after(true);
+        }
+    }
+
+    fn open(&mut self, vhost: Arc<Vhost>) {
+        let tuned = self.protocol.tuned();
+        self.outbox.set_frame_max(tuned.frame_max);
+        tracing::info!(
+            user = self.user,
+            vhost = %vhost.name(),
+            name = self.protocol.client().connection_name(),
+            "opened"
+        );
+        self.session = Some(Session::new(
+            self.id,
+            vhost,
+            self.user.clone(),
+            Arc::clone(&self.outbox),
+            self.protocol.client().capabilities.consumer_cancel_notify,
+            SessionLimits {
+                consumers_per_channel: self.shared.config.consumer_max_per_channel,
+            },
+        ));
+        self.protocol.opened(&mut self.replies);
+        self.arm_heartbeat();
+    }
+
+    fn drop_after(&mut self, delay: bool) {
+        let now = Instant::now();
+        let at = if delay { now + AUTH_FAILURE_DELAY } else { now };
+        self.timer.as_mut().reset(at);
+        self.drop_at = Some(at);
+    }
+}
+
+/// Whether methods of a class are answered only when their effect is on disk.
+fn is_answered_when_synced(class: u16) -> bool {
+    matches!(
+        class,
+        ExchangeDeclare::CLASS | QueueDeclare::CLASS | TxSelect::CLASS
+    )
+}
+
+/// Carries out what may come before a virtual host is opened.
+fn before_session(shared: &Shared, action: Action<'_>, peer: IpAddr, user: &str) -> Verdict {
+    match action {
+        Action::Authenticate { mechanism, login } => Verdict::Login {
+            mechanism,
+            user: shared.authenticator.authenticate(&login, peer),
+        },
+        Action::Open { vhost } => Verdict::Open(shared.vhosts.get(vhost).ok_or_else(|| {
+            tracing::warn!(user, vhost, "no such virtual host");
+            Refusal::new(ReplyCode::NotAllowed, format!("vhost {vhost} not found"))
+        })),
+        Action::CloseConnection => Verdict::CloseConnection,
+        Action::Failed => Verdict::Failed,
+        Action::Drop { delay } => Verdict::Drop { delay },
+        Action::Finished => Verdict::Finished,
+        _ => Verdict::Done,
+    }
+}
+
+/// Carries out what isn't on the path of a message.
+fn carry_out(session: &mut Session, action: Action<'_>, out: &mut BytesMut) -> Verdict {
+    match action {
+        Action::OpenChannel(channel) => session.open_channel(channel),
+        Action::CloseChannel(channel) => {
+            session.close_channel(channel);
+            return Verdict::CloseChannel(channel);
+        }
+        Action::ChannelFailed { channel } => session.close_channel(channel),
+        Action::CloseConnection => {
+            session.close();
+            return Verdict::CloseConnection;
+        }
+        Action::Failed => return Verdict::Failed,
+        Action::Drop { delay } => return Verdict::Drop { delay },
+        Action::Finished => return Verdict::Finished,
+        Action::UpdateSecret { .. } => return Verdict::UpdateSecret,
+        Action::Method { channel, method } => {
+            let ids = method.ids();
+            return Verdict::Method(channel, ids, session.method(channel, method, out));
+        }
+        _ => {}
+    }
+    Verdict::Done
+}

@@ -1,0 +1,70 @@
+//! A channel's side of the broker: its consumers, its deliveries, its transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::outbox::ChannelSlot;
+use super::unacked::SourceSlot;
+use crate::broker::message::Message;
+use crate::broker::queue::{ConsumerSlot, Queue};
+use crate::protocol::Settle;
+
+/// A consumer as its channel knows it.
+#[derive(Debug)]
+pub struct ChannelConsumer {
+    /// The queue it consumes from.
+    pub queue: Arc<Queue>,
+    /// Its name there.
+    pub slot: ConsumerSlot,
+    /// Where the channel notes what it took from that queue.
+    pub source: SourceSlot,
+}
+
+/// A publish that waits for its transaction to be committed: already checked
+/// and routed, as RabbitMQ does it (`semantics` 8.4).
+#[derive(Debug)]
+pub struct HeldPublish {
+    /// The message.
+    pub message: Message,
+    /// Where it goes.
+    pub targets: Vec<Arc<Queue>>,
+    /// Whether it comes back when it goes nowhere.
+    pub mandatory: bool,
+}
+
+/// What a transaction gathers until it is committed or rolled back.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// Publishes, in order.
+    pub publishes: Vec<HeldPublish>,
+    /// Acknowledgements and rejections, in order.
+    pub settles: Vec<Settle>,
+}
+
+/// An open channel.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its place in the outbox.
+    pub slot: ChannelSlot,
+    /// The prefetch that consumers made from now on get.
+    pub prefetch: u16,
+    /// Its consumers by tag.
+    pub consumers: HashMap<Arc<str>, ChannelConsumer>,
+    /// The queue just declared on it, for the protocol to hear of.
+    pub declared: Option<Arc<str>>,
+    /// What its transaction has gathered, when it is in one.
+    pub transaction: Transaction,
+}
+
+impl Channel {
+    /// A channel just opened.
+    pub fn new(slot: ChannelSlot) -> Self {
+        Self {
+            slot,
+            prefetch: 0,
+            consumers: HashMap::new(),
+            declared: None,
+            transaction: Transaction::default(),
+        }
+    }
+}

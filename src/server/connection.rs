@@ -1,0 +1,380 @@
+//! The task of one connection: read, step, write, wait.
+
+use std::future::pending;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::actions::Verdict;
+use super::outbox::{Outbox, Outgoing};
+use super::session::Session;
+use super::shared::Shared;
+use crate::base::ids::{Batch, ConnectionId};
+use crate::base::limits::{CLOSE_TIMEOUT, OUTBOX_HIGH, READ_BUDGET, READ_BUFFER};
+use crate::protocol::{Connection, Liveness, Phase};
+
+/// The first read of a connection; reads grow as long as they come back full.
+const READ_MIN: usize = 4 * 1024;
+/// Pieces of one vectored write.
+const WRITE_SLICES: usize = 64;
+/// How long a client may take to answer the close when the server stops.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// A timer's time when nothing is due: no heartbeats were agreed on.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// How a connection came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The protocol ran to its end.
+    Closed,
+    /// The peer hung up without closing.
+    HungUp,
+    /// The peer hasn't been heard of for too long.
+    HeartbeatMissed,
+    /// It wasn't open in time.
+    HandshakeTimeout,
+    /// It didn't answer our close in time.
+    CloseTimeout,
+}
+
+/// What the task does next.
+enum Step {
+    /// There is more to do at once.
+    Again,
+    /// Wait for something to happen.
+    Wait,
+    /// Stop.
+    End(End),
+}
+
+/// The state of one connection's task.
+pub struct ConnectionTask {
+    pub(super) id: ConnectionId,
+    pub(super) peer: SocketAddr,
+    pub(super) shared: Arc<Shared>,
+    stream: TcpStream,
+    pub(super) protocol: Connection,
+    pub(super) session: Option<Session>,
+    pub(super) user: String,
+    pub(super) outbox: Arc<Outbox>,
+    waker: Waker,
+    /// Read and not yet worked on.
+    input: BytesMut,
+    /// Whole units cut from the input, and how far they are worked on.
+    pub(super) units: Bytes,
+    pub(super) at: usize,
+    read_size: usize,
+    /// The connection's own replies, on their way to the outbox.
+    pub(super) replies: BytesMut,
+    /// Swapped out of the outbox, on its way to the socket.
+    writing: Outgoing,
+    /// Replies have to wait until this batch is on disk, and input with them.
+    pub(super) barrier: Option<Batch>,
+    received: bool,
+    sent: bool,
+    /// Fires when something has to have happened.
+    pub(super) timer: Pin<Box<Sleep>>,
+    /// The socket is to be closed once all is written, and not before then.
+    pub(super) drop_at: Option<Instant>,
+    pub(super) finished: bool,
+    shutting_down: bool,
+}
+
+impl ConnectionTask {
+    /// The task of a connection just accepted.
+    pub fn new(id: ConnectionId, peer: SocketAddr, stream: TcpStream, shared: Arc<Shared>) -> Self {
+        let outbox = shared.register(id);
+        let handshake = Instant::now() + shared.config.handshake_timeout;
+        Self {
+            id,
+            peer,
+            protocol: Connection::new(shared.protocol.clone()),
+            session: None,
+            user: String::new(),
+            waker: Waker::from(Arc::clone(&outbox)),
+            outbox,
+            stream,
+            input: BytesMut::new(),
+            units: Bytes::new(),
+            at: 0,
+            read_size: READ_MIN,
+            replies: BytesMut::new(),
+            writing: Outgoing::default(),
+            barrier: None,
+            received: false,
+            sent: false,
+            timer: Box::pin(sleep_until(handshake)),
+            drop_at: None,
+            finished: false,
+            shutting_down: false,
+            shared,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub async fn run(mut self) {
+        tracing::info!(peer = %self.peer, "accepted");
+        let end = self.serve().await;
+        if let Some(mut session) = self.session.take() {
+            session.begin_batch(self.shared.now());
+            session.close();
+        }
+        self.shared.deregister(self.id);
+        match end {
+            Ok(End::Closed) => tracing::info!("closed"),
+            Ok(End::HungUp) => tracing::warn!("client unexpectedly closed TCP connection"),
+            Ok(End::HeartbeatMissed) => tracing::warn!("missed heartbeats from client"),
+            Ok(End::HandshakeTimeout) => tracing::warn!("handshake timed out"),
+            Ok(End::CloseTimeout) => tracing::warn!("client didn't answer connection.close in time"),
+            Err(error) => tracing::warn!(%error, "socket error"),
+        }
+    }
+
+    async fn serve(&mut self) -> io::Result<End> {
+        loop {
+            match self.turn()? {
+                Step::Again => tokio::task::yield_now().await,
+                Step::Wait => {
+                    if let Some(end) = self.wait().await? {
+                        return Ok(end);
+                    }
+                }
+                Step::End(end) => return Ok(end),
+            }
+        }
+    }
+
+    /// One batch of work: what was read is carried out, everybody concerned is
+    /// told, what is ready is written.
+    fn turn(&mut self) -> io::Result<Step> {
+        if let Some(session) = &mut self.session {
+            session.begin_batch(self.shared.now());
+        }
+        if self.shared.is_stopping() && !self.shutting_down {
+            self.shut_down();
+        }
+        let (more, hung_up) = self.read_and_work()?;
+        self.end_batch();
+        let written = self.write()?;
+        if self.finished && written {
+            return Ok(Step::End(End::Closed));
+        }
+        if hung_up {
+            let expected = self.protocol.state() != Phase::Running;
+            let end = if expected { End::Closed } else { End::HungUp };
+            return Ok(Step::End(end));
+        }
+        Ok(if more { Step::Again } else { Step::Wait })
+    }
+
+    /// Reads and works until there is nothing more, the budget is used up or
+    /// the disk has to catch up. Returns whether there is more, and whether
+    /// the peer has hung up.
+    fn read_and_work(&mut self) -> io::Result<(bool, bool)> {
+        let mut budget = READ_BUDGET;
+        loop {
+            self.lift_barrier();
+            self.work();
+            if !self.may_read() {
+                return Ok((false, false));
+            }
+            let ready = self.protocol.ready_len(&self.input);
+            if ready > 0 {
+                if budget == 0 {
+                    return Ok((true, false));
+                }
+                budget = budget.saturating_sub(ready);
+                self.units = self.input.split_to(ready).freeze();
+                self.at = 0;
+                continue;
+            }
+            match self.read() {
+                Ok(0) => return Ok((false, true)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.release_input();
+                    return Ok((false, false));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether more input is wanted now.
+    fn may_read(&self) -> bool {
+        self.barrier.is_none()
+            && self.drop_at.is_none()
+            && !self.finished
+            && (self.writing.is_empty() || self.outbox.waiting() < OUTBOX_HIGH)
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let wanted = self.protocol.wanted_len(&self.input);
+        let missing = wanted.saturating_sub(self.input.len());
+        self.input.reserve(missing.max(self.read_size));
+        let read = self.stream.try_read_buf(&mut self.input)?;
+        self.received |= read > 0;
+        if read >= self.read_size {
+            self.read_size = (self.read_size * 2).min(READ_BUFFER);
+        } else if read < self.read_size / 4 {
+            self.read_size = (self.read_size / 2).max(READ_MIN);
+        }
+        Ok(read)
+    }
+
+    /// Gives the read buffer back while nothing comes: idle connections are many.
+    fn release_input(&mut self) {
+        self.units = Bytes::new();
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
+
+    /// Carries out the units cut from the input, up to a barrier.
+    fn work(&mut self) {
+        while self.at < self.units.len() && self.barrier.is_none() && self.drop_at.is_none() {
+            let verdict = self.step();
+            self.conclude(verdict);
+        }
+    }
+
+    /// Goes on once what was waited for is on disk.
+    fn lift_barrier(&mut self) {
+        if self.barrier.is_some_and(|batch| batch <= self.shared.store.synced()) {
+            self.barrier = None;
+        }
+    }
+
+    /// Ends a batch of work: acknowledgements and confirms that are due go
+    /// out, the replies join the deliveries, everybody concerned is woken.
+    fn end_batch(&mut self) {
+        if let Some(session) = &mut self.session
+            && let Err(bad) = session.finish_acks()
+        {
+            self.conclude(Verdict::BadAck(bad));
+        }
+        let synced = self.shared.store.synced();
+        let unconfirmed = self.protocol.release_confirms(synced, &mut self.replies);
+        if let Some(batch) = unconfirmed.into_iter().chain(self.barrier).min() {
+            self.shared.store.wake_when_synced(batch, &self.waker);
+        }
+        if self.barrier.is_none() {
+            self.outbox.append(&mut self.replies);
+        }
+        if let Some(session) = &mut self.session {
+            session.end_batch();
+        }
+    }
+
+    /// Writes as much as the socket takes; whether that was everything.
+    fn write(&mut self) -> io::Result<bool> {
+        loop {
+            if self.writing.is_empty() {
+                self.outbox.take(&mut self.writing);
+            }
+            if self.writing.is_empty() {
+                return Ok(true);
+            }
+            let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+            let filled = self.writing.fill(&mut slices);
+            let slices = slices.get(..filled).unwrap_or_default();
+            match self.stream.try_write_vectored(slices) {
+                Ok(written) => {
+                    self.sent = true;
+                    self.writing.advance(written);
+                    self.reopen();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Serves the connection's consumers again once what was too much is written.
+    fn reopen(&mut self) {
+        if self.writing.is_empty()
+            && self.outbox.reopen()
+            && let Some(session) = &mut self.session
+        {
+            session.resume_consumers();
+            session.end_batch();
+        }
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(&mut self) -> io::Result<Option<End>> {
+        let mut interest = None;
+        if self.may_read() {
+            interest = Some(Interest::READABLE);
+        }
+        if !self.writing.is_empty() {
+            interest = Some(interest.map_or(Interest::WRITABLE, |i| i | Interest::WRITABLE));
+        }
+        // With the input held back, silence says nothing about the peer.
+        self.received |= !self.may_read();
+        let stream = &self.stream;
+        let ready = async move {
+            match interest {
+                Some(interest) => stream.ready(interest).await.map(drop),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.outbox.woken() => Ok(None),
+            ready = ready => ready.map(|()| None),
+            () = &mut self.timer => Ok(self.on_timer()),
+        }
+    }
+
+    /// Something should have happened by now.
+    fn on_timer(&mut self) -> Option<End> {
+        if self.drop_at.is_some() {
+            return Some(End::Closed);
+        }
+        match self.protocol.state() {
+            Phase::AwaitingHeader | Phase::Handshake => Some(End::HandshakeTimeout),
+            Phase::Closing | Phase::Closed => Some(End::CloseTimeout),
+            Phase::Running => {
+                let now = self.shared.now();
+                let (sent, received) = (mem::take(&mut self.sent), mem::take(&mut self.received));
+                let alive = self.protocol.tick(now, sent, received, &mut self.replies);
+                self.arm_heartbeat();
+                (alive == Liveness::Dead).then_some(End::HeartbeatMissed)
+            }
+        }
+    }
+
+    /// Sets the timer for the next look at the heartbeats.
+    pub(super) fn arm_heartbeat(&mut self) {
+        let interval = self.protocol.tick_interval().unwrap_or(FOREVER);
+        self.timer.as_mut().reset(Instant::now() + interval);
+    }
+
+    /// Sets the timer for the peer's answer to our close.
+    pub(super) fn arm_close(&mut self) {
+        let patience = self
+            .protocol
+            .heartbeat_interval()
+            .map_or(CLOSE_TIMEOUT, |interval| interval.min(CLOSE_TIMEOUT));
+        self.timer.as_mut().reset(Instant::now() + patience);
+    }
+
+    fn shut_down(&mut self) {
+        self.shutting_down = true;
+        if let Some(session) = &mut self.session {
+            session.close();
+        }
+        self.protocol.shutdown(&mut self.replies);
+        self.timer.as_mut().reset(Instant::now() + SHUTDOWN_PATIENCE);
+    }
+}

@@ -1,0 +1,101 @@
+//! Accepting connections, and the end of them all.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tracing::Instrument;
+
+use super::connection::ConnectionTask;
+use super::shared::Shared;
+
+/// How long the listener waits after the system refused it a socket.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// The longest a stop waits for clients to answer.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A listening AMQP server.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    /// A permit for each connection that may be open.
+    permits: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Binds the configured address.
+    ///
+    /// # Errors
+    /// Whatever the system says to that address.
+    pub async fn bind(shared: Arc<Shared>) -> io::Result<Self> {
+        let listener = TcpListener::bind(shared.config.amqp).await?;
+        let permits = Arc::new(Semaphore::new(shared.config.connections_max));
+        Ok(Self {
+            listener,
+            shared,
+            permits,
+        })
+    }
+
+    /// The address that clients connect to.
+    ///
+    /// # Errors
+    /// Whatever the system says when asked.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is ready, then closes every connection properly.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = stop => {}
+            () = self.accept() => {}
+        }
+        drop(self.listener);
+        tracing::info!(connections = self.shared.connections(), "stopping");
+        self.shared.stop();
+        let all = u32::try_from(self.shared.config.connections_max).unwrap_or(u32::MAX);
+        if timeout(STOP_PATIENCE, self.permits.acquire_many(all)).await.is_err() {
+            let left = self.shared.connections();
+            tracing::warn!(connections = left, "clients that didn't answer are cut off");
+        }
+    }
+
+    async fn accept(&self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            let limit = self.shared.config.connections_max;
+            tracing::warn!(%peer, limit, "connection refused: connection limit is reached");
+            return;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::warn!(%peer, %error, "cannot set TCP_NODELAY");
+        }
+        let id = self.shared.next_connection();
+        let span = tracing::info_span!("connection", id = id.0);
+        let task = ConnectionTask::new(id, peer, stream, Arc::clone(&self.shared));
+        tokio::spawn(serve(task, permit).instrument(span));
+    }
+}
+
+async fn serve(task: ConnectionTask, permit: OwnedSemaphorePermit) {
+    task.run().await;
+    drop(permit);
+}

@@ -1,0 +1,383 @@
+//! The methods that declare, bind, consume and get: one handler each.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::BytesMut;
+
+use super::channel::ChannelConsumer;
+use super::outbox::OutboxConsumer;
+use super::session::Session;
+use crate::broker::queue::ConsumerSpec;
+use crate::broker::spec::{BindingSpec, Destination};
+use crate::wire::encode;
+use crate::wire::method::*;
+use crate::wire::{FieldTable, FieldValue, Method, Refusal, ReplyCode};
+
+impl Session {
+    /// Carries out a method and appends its answer to `out`.
+    ///
+    /// # Errors
+    /// The refusal that the channel or the connection is to be closed with.
+    pub fn method(
+        &mut self,
+        channel: u16,
+        method: Method<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        match method {
+            Method::QueueDeclare(m) => self.queue_declare(channel, &m, out),
+            Method::QueueBind(m) => self.queue_bind(channel, m, out),
+            Method::QueueUnbind(m) => self.queue_unbind(channel, m, out),
+            Method::QueuePurge(m) => self.queue_purge(channel, &m, out),
+            Method::QueueDelete(m) => self.queue_delete(channel, &m, out),
+            Method::ExchangeDeclare(m) => self.exchange_declare(channel, &m, out),
+            Method::ExchangeDelete(m) => self.exchange_delete(channel, &m, out),
+            Method::ExchangeBind(m) => self.exchange_bind(channel, m, out),
+            Method::ExchangeUnbind(m) => self.exchange_unbind(channel, m, out),
+            Method::BasicQos(m) => self.basic_qos(channel, &m, out),
+            Method::BasicConsume(m) => self.basic_consume(channel, &m, out),
+            Method::BasicCancel(m) => self.basic_cancel(channel, &m, out),
+            Method::BasicGet(m) => self.basic_get(channel, &m, out),
+            Method::BasicRecover(_) => {
+                self.recover(channel);
+                encode::method(out, channel, BasicRecoverOk::default());
+                Ok(())
+            }
+            Method::BasicRecoverAsync(_) => {
+                self.recover(channel);
+                Ok(())
+            }
+            Method::TxCommit(_) => self.tx_commit(channel, out),
+            Method::TxRollback(_) => self.tx_rollback(channel, out),
+            _ => Err(Refusal::new(
+                ReplyCode::CommandInvalid,
+                "unimplemented method",
+            )),
+        }
+    }
+
+    fn queue_declare(
+        &mut self,
+        channel: u16,
+        method: &QueueDeclare<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let queue = self.vhost.declare_queue(
+            method,
+            self.id,
+            || generated_name("amq.gen-"),
+            &mut self.effects,
+        )?;
+        if !method.nowait {
+            let counts = queue.counts();
+            let answer = QueueDeclareOk {
+                queue: queue.name(),
+                message_count: saturating_u32(counts.ready),
+                consumer_count: saturating_u32(counts.consumers),
+            };
+            encode::method(out, channel, answer);
+        }
+        self.channel_mut(channel)?.declared = Some(Arc::clone(queue.name()));
+        Ok(())
+    }
+
+    fn queue_bind(
+        &mut self,
+        channel: u16,
+        method: QueueBind<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let spec = BindingSpec {
+            source: method.exchange.into(),
+            destination: Destination::Queue(method.queue.into()),
+            routing_key: method.routing_key.into(),
+            arguments: method.arguments,
+        };
+        self.vhost.bind(spec, self.id, &mut self.effects)?;
+        answer(out, channel, method.nowait, QueueBindOk::default());
+        Ok(())
+    }
+
+    fn queue_unbind(
+        &mut self,
+        channel: u16,
+        method: QueueUnbind<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let spec = BindingSpec {
+            source: method.exchange.into(),
+            destination: Destination::Queue(method.queue.into()),
+            routing_key: method.routing_key.into(),
+            arguments: method.arguments,
+        };
+        self.vhost.unbind(&spec, self.id, &mut self.effects)?;
+        self.see_to_effects();
+        answer(out, channel, false, QueueUnbindOk::default());
+        Ok(())
+    }
+
+    fn queue_purge(
+        &mut self,
+        channel: u16,
+        method: &QueuePurge<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let purged = self.queue(method.queue)?.purge(&mut self.effects);
+        let message_count = saturating_u32(purged);
+        answer(out, channel, method.nowait, QueuePurgeOk { message_count });
+        Ok(())
+    }
+
+    fn queue_delete(
+        &mut self,
+        channel: u16,
+        method: &QueueDelete<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let deleted = self.vhost.delete_queue(
+            method.queue,
+            method.if_unused,
+            method.if_empty,
+            self.id,
+            &mut self.effects,
+        )?;
+        let message_count = saturating_u32(deleted);
+        answer(out, channel, method.nowait, QueueDeleteOk { message_count });
+        Ok(())
+    }
+
+    fn exchange_declare(
+        &mut self,
+        channel: u16,
+        method: &ExchangeDeclare<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        self.vhost.declare_exchange(method, &mut self.effects)?;
+        answer(out, channel, method.nowait, ExchangeDeclareOk::default());
+        Ok(())
+    }
+
+    fn exchange_delete(
+        &mut self,
+        channel: u16,
+        method: &ExchangeDelete<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        self.vhost
+            .delete_exchange(method.exchange, method.if_unused, &mut self.effects)?;
+        answer(out, channel, method.nowait, ExchangeDeleteOk::default());
+        Ok(())
+    }
+
+    fn exchange_bind(
+        &mut self,
+        channel: u16,
+        method: ExchangeBind<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let spec = BindingSpec {
+            source: method.source.into(),
+            destination: Destination::Exchange(method.destination.into()),
+            routing_key: method.routing_key.into(),
+            arguments: method.arguments,
+        };
+        self.vhost.bind(spec, self.id, &mut self.effects)?;
+        answer(out, channel, method.nowait, ExchangeBindOk::default());
+        Ok(())
+    }
+
+    fn exchange_unbind(
+        &mut self,
+        channel: u16,
+        method: ExchangeUnbind<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let spec = BindingSpec {
+            source: method.source.into(),
+            destination: Destination::Exchange(method.destination.into()),
+            routing_key: method.routing_key.into(),
+            arguments: method.arguments,
+        };
+        self.vhost.unbind(&spec, self.id, &mut self.effects)?;
+        answer(out, channel, method.nowait, ExchangeUnbindOk::default());
+        Ok(())
+    }
+
+    fn basic_qos(
+        &mut self,
+        channel: u16,
+        method: &BasicQos,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        self.channel_mut(channel)?.prefetch = method.prefetch_count;
+        encode::method(out, channel, BasicQosOk::default());
+        Ok(())
+    }
+
+    fn basic_consume(
+        &mut self,
+        number: u16,
+        method: &BasicConsume<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let tag = self.consumer_tag(number, method.consumer_tag)?;
+        let queue = self.queue(method.queue)?;
+        let priority = consumer_priority(&method.arguments, method.queue, self.vhost.name())?;
+        let (slot, prefetch) = {
+            let channel = self.channel_mut(number)?;
+            (channel.slot, channel.prefetch)
+        };
+        let outbox = &self.outbox;
+        let Some(source) = outbox.with_channel(slot, |c| c.join(&queue)) else {
+            return Ok(());
+        };
+        let subscriber = Arc::new(OutboxConsumer {
+            outbox: Arc::clone(outbox),
+            channel: number,
+            slot,
+            tag: Arc::clone(&tag),
+            source,
+            cancel_notify: self.cancel_notify,
+        });
+        let spec = ConsumerSpec {
+            prefetch,
+            no_ack: method.no_ack,
+            exclusive: method.exclusive,
+            priority,
+        };
+        // Deliveries may begin at once: the answer goes before them.
+        let answer_first = || {
+            let consumer_tag = &*tag;
+            answer(out, number, method.nowait, BasicConsumeOk { consumer_tag });
+            outbox.append(out);
+        };
+        let attached = queue.attach(spec, subscriber, answer_first, &mut self.effects);
+        let consumer_slot = match attached {
+            Ok(slot) => slot,
+            Err(refusal) => {
+                outbox.with_channel(slot, |c| c.leave(source));
+                return Err(refusal);
+            }
+        };
+        let consumer = ChannelConsumer {
+            queue,
+            slot: consumer_slot,
+            source,
+        };
+        self.channel_mut(number)?.consumers.insert(tag, consumer);
+        self.see_to_effects();
+        Ok(())
+    }
+
+    /// The tag a consumer gets: the one asked for, if it is free, or a new one.
+    fn consumer_tag(&mut self, number: u16, wanted: &str) -> Result<Arc<str>, Refusal> {
+        let limit = self.limits.consumers_per_channel;
+        let channel = self.channel_mut(number)?;
+        if channel.consumers.contains_key(wanted) {
+            let text = format!("attempt to reuse consumer tag '{wanted}'");
+            return Err(Refusal::new(ReplyCode::NotAllowed, text));
+        }
+        if channel.consumers.len() >= limit {
+            let text = format!("reached maximum ({limit}) of consumers per channel");
+            return Err(Refusal::new(ReplyCode::NotAllowed, text));
+        }
+        Ok(if wanted.is_empty() {
+            generated_name("amq.ctag-").into()
+        } else {
+            wanted.into()
+        })
+    }
+
+    fn basic_cancel(
+        &mut self,
+        number: u16,
+        method: &BasicCancel<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let channel = self.channel_mut(number)?;
+        let slot = channel.slot;
+        if let Some(consumer) = channel.consumers.remove(method.consumer_tag) {
+            consumer.queue.detach(consumer.slot, &mut self.effects);
+            self.outbox.with_channel(slot, |c| c.leave(consumer.source));
+            self.see_to_effects();
+        }
+        let consumer_tag = method.consumer_tag;
+        answer(out, number, method.nowait, BasicCancelOk { consumer_tag });
+        Ok(())
+    }
+
+    fn basic_get(
+        &mut self,
+        number: u16,
+        method: &BasicGet<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let queue = self.queue(method.queue)?;
+        let slot = self.channel_mut(number)?.slot;
+        self.outbox.append(out);
+        let outbox = &self.outbox;
+        let Some(source) = outbox.with_channel(slot, |c| c.join(&queue)) else {
+            return Ok(());
+        };
+        let got = queue.get(method.no_ack, &mut self.effects, |delivery, remaining| {
+            outbox.put_get_ok(number, slot, source, delivery, remaining);
+        });
+        outbox.with_channel(slot, |c| c.leave(source));
+        if got.is_none() {
+            encode::method(out, number, BasicGetEmpty::default());
+        }
+        Ok(())
+    }
+
+    fn tx_commit(&mut self, number: u16, out: &mut BytesMut) -> Result<(), Refusal> {
+        let transaction = std::mem::take(&mut self.channel_mut(number)?.transaction);
+        self.effects.take_batch();
+        for publish in &transaction.publishes {
+            self.publish_held(number, publish, out);
+        }
+        self.settle_transaction(number, &transaction);
+        self.see_to_effects();
+        encode::method(out, number, TxCommitOk::default());
+        Ok(())
+    }
+
+    fn tx_rollback(&mut self, number: u16, out: &mut BytesMut) -> Result<(), Refusal> {
+        self.channel_mut(number)?.transaction = Default::default();
+        encode::method(out, number, TxRollbackOk::default());
+        Ok(())
+    }
+}
+
+/// Appends an answer, unless the client doesn't want one.
+fn answer<'a>(out: &mut BytesMut, channel: u16, nowait: bool, method: impl Into<Method<'a>>) {
+    if !nowait {
+        encode::method(out, channel, method);
+    }
+}
+
+/// A name nobody else has: `prefix` and 128 random bits.
+fn generated_name(prefix: &str) -> String {
+    let random: [u8; 16] = rand::random();
+    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(random))
+}
+
+fn saturating_u32(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Reads `x-priority` of a consumer's arguments.
+fn consumer_priority(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<i32, Refusal> {
+    let Some(value) = arguments.get("x-priority") else {
+        return Ok(0);
+    };
+    let priority = value.as_i64().and_then(|p| i32::try_from(p).ok());
+    priority.ok_or_else(|| {
+        let kind = FieldValue::type_name(value);
+        let text = format!(
+            "invalid arg 'x-priority' for queue '{queue}' in vhost '{vhost}': \"expected integer, got {kind}\""
+        );
+        Refusal::new(ReplyCode::PreconditionFailed, text)
+    })
+}

@@ -1,0 +1,20 @@
+//! Layer 6: sockets and tasks. The only asynchronous layer of the data path.
+//!
+//! One task a connection reads, works and writes. It calls straight into the
+//! queues it publishes to and takes from; what they hand to other connections
+//! goes into those connections' outboxes.
+
+mod actions;
+pub mod auth;
+mod channel;
+mod connection;
+mod listener;
+mod methods;
+mod outbox;
+mod publish;
+mod routes;
+mod session;
+pub mod shared;
+mod unacked;
+
+pub use self::listener::Server;

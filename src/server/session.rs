@@ -1,0 +1,329 @@
+//! One connection's dealings with the broker: what the protocol asks for is
+//! carried out here.
+//!
+//! A session belongs to its connection's task. It shares with others only what
+//! has a lock of its own: queues, topology, outboxes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::channel::{Channel, Transaction};
+use super::outbox::Outbox;
+use super::routes::RouteCache;
+use super::unacked::Share;
+use crate::base::clock::Now;
+use crate::base::ids::{Batch, ConnectionId};
+use crate::broker::dead_lettering::drain_dead_letters;
+use crate::broker::effects::Effects;
+use crate::broker::queue::{DeathReason, Queue, Settlement};
+use crate::broker::vhost::Vhost;
+use crate::protocol::Settle;
+use crate::wire::{Refusal, ReplyCode};
+
+/// The settings a session keeps to.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Consumers of one channel.
+    pub consumers_per_channel: usize,
+}
+
+/// A connection that has opened a virtual host.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) id: ConnectionId,
+    pub(super) vhost: Arc<Vhost>,
+    pub(super) user: String,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) cancel_notify: bool,
+    pub(super) limits: SessionLimits,
+    pub(super) channels: HashMap<u16, Channel, ahash::RandomState>,
+    pub(super) routes: RouteCache,
+    pub(super) effects: Effects,
+    /// One reading of the clocks for a whole batch of work.
+    pub(super) now: Now,
+    acks: AckRun,
+    shares: Vec<Share>,
+}
+
+/// Acknowledgements of one channel that follow each other, gathered so that
+/// the outbox and each queue are locked once for all of them.
+#[derive(Debug, Default)]
+struct AckRun {
+    channel: u16,
+    tags: Vec<(u64, bool)>,
+}
+
+/// A channel that has to be closed for an acknowledgement that made no sense.
+#[derive(Debug)]
+pub struct BadAck {
+    /// The channel.
+    pub channel: u16,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+impl Session {
+    /// A session without channels.
+    pub fn new(
+        id: ConnectionId,
+        vhost: Arc<Vhost>,
+        user: String,
+        outbox: Arc<Outbox>,
+        cancel_notify: bool,
+        limits: SessionLimits,
+    ) -> Self {
+        Self {
+            id,
+            vhost,
+            user,
+            outbox,
+            cancel_notify,
+            limits,
+            channels: HashMap::default(),
+            routes: RouteCache::default(),
+            effects: Effects::default(),
+            now: Now::default(),
+            acks: AckRun::default(),
+            shares: Vec::new(),
+        }
+    }
+
+    /// Begins a batch of work: sets the time, forgets cancelled consumers.
+    pub fn begin_batch(&mut self, now: Now) {
+        self.now = now;
+        for (number, tag) in self.outbox.take_cancelled() {
+            let Some(channel) = self.channels.get_mut(&number) else {
+                continue;
+            };
+            // The tag may have been given to a new consumer since.
+            if channel
+                .consumers
+                .get(&tag)
+                .is_some_and(|consumer| consumer.queue.is_deleted())
+                && let Some(gone) = channel.consumers.remove(&tag)
+            {
+                let slot = channel.slot;
+                self.outbox.with_channel(slot, |c| c.leave(gone.source));
+            }
+        }
+    }
+
+    /// Ends a batch of work: everybody who was delivered to is woken.
+    pub fn end_batch(&mut self) {
+        self.effects.wake_all();
+    }
+
+    /// Opens a channel.
+    pub fn open_channel(&mut self, number: u16) {
+        let slot = self.outbox.open_channel();
+        self.channels.insert(number, Channel::new(slot));
+    }
+
+    /// Closes a channel: consumers go, what it held goes back.
+    pub fn close_channel(&mut self, number: u16) {
+        if self.acks.channel == number {
+            self.acks.tags.clear();
+        }
+        let Some(channel) = self.channels.remove(&number) else {
+            return;
+        };
+        for consumer in channel.consumers.values() {
+            consumer.queue.detach(consumer.slot, &mut self.effects);
+        }
+        let mut shares = std::mem::take(&mut self.shares);
+        self.outbox
+            .with_channel(channel.slot, |c| c.take_all(&mut shares));
+        self.settle_shares(&mut shares, Settlement::Requeue);
+        self.shares = shares;
+        self.outbox.close_channel(channel.slot);
+        self.see_to_effects();
+    }
+
+    /// Closes everything, exclusive queues included.
+    pub fn close(&mut self) {
+        let numbers: Vec<_> = self.channels.keys().copied().collect();
+        for number in numbers {
+            self.close_channel(number);
+        }
+        for queue in self.vhost.queues_owned_by(self.id) {
+            self.vhost.remove_queue(&queue, &mut self.effects);
+        }
+        self.see_to_effects();
+        self.end_batch();
+    }
+
+    /// Serves the consumers that were passed over while the outbox was full.
+    pub fn resume_consumers(&mut self) {
+        for channel in self.channels.values() {
+            for consumer in channel.consumers.values() {
+                consumer.queue.resume(consumer.slot, &mut self.effects);
+            }
+        }
+        self.see_to_effects();
+    }
+
+    /// Settles deliveries, now or with the channel's transaction.
+    ///
+    /// # Errors
+    /// 406 when a delivery tag isn't outstanding (`semantics` 9.5).
+    pub fn settle(&mut self, number: u16, settle: Settle, transactional: bool) -> Result<(), BadAck> {
+        if transactional {
+            return self.settle_later(number, settle);
+        }
+        if let Settle::Ack { tag, multiple } = settle {
+            if self.acks.channel != number {
+                self.finish_acks()?;
+                self.acks.channel = number;
+            }
+            self.acks.tags.push((tag, multiple));
+            return Ok(());
+        }
+        self.finish_acks()?;
+        self.settle_now(number, settle)
+    }
+
+    /// Carries out the acknowledgements gathered. To be called before anything
+    /// that may depend on them, and when the batch ends.
+    ///
+    /// # Errors
+    /// 406 when a delivery tag isn't outstanding.
+    pub fn finish_acks(&mut self) -> Result<(), BadAck> {
+        if self.acks.tags.is_empty() {
+            return Ok(());
+        }
+        let number = self.acks.channel;
+        let mut tags = std::mem::take(&mut self.acks.tags);
+        let mut shares = std::mem::take(&mut self.shares);
+        let unknown = self.channels.get(&number).and_then(|channel| {
+            self.outbox.with_channel(channel.slot, |deliveries| {
+                tags.iter()
+                    .find(|(tag, multiple)| deliveries.take(*tag, *multiple, &mut shares).is_none())
+                    .map(|(tag, _)| *tag)
+            })?
+        });
+        tags.clear();
+        self.acks.tags = tags;
+        self.settle_shares(&mut shares, Settlement::Acknowledge);
+        self.shares = shares;
+        self.see_to_effects();
+        unknown.map_or(Ok(()), |tag| Err(unknown_tag(number, tag)))
+    }
+
+    /// Empties a transaction's settlements into the queues.
+    pub(super) fn settle_transaction(&mut self, number: u16, transaction: &Transaction) {
+        for settle in &transaction.settles {
+            // Checked when they came; what is gone since needs no settling.
+            let _gone = self.settle_now(number, *settle);
+        }
+    }
+
+    /// Requeues everything a channel holds.
+    pub(super) fn recover(&mut self, number: u16) {
+        let _all = self.settle_now(
+            number,
+            Settle::Nack {
+                tag: 0,
+                multiple: true,
+                requeue: true,
+            },
+        );
+    }
+
+    /// Carries on dead letters and deletes unused queues until there are no more.
+    pub(super) fn see_to_effects(&mut self) {
+        while !self.effects.is_settled() {
+            for queue in self.effects.take_unused() {
+                self.vhost.remove_queue(&queue, &mut self.effects);
+            }
+            drain_dead_letters(&self.vhost, self.now, &mut self.effects);
+        }
+    }
+
+    fn settle_later(&mut self, number: u16, settle: Settle) -> Result<(), BadAck> {
+        let (tag, multiple) = match settle {
+            Settle::Ack { tag, multiple } | Settle::Nack { tag, multiple, .. } => (tag, multiple),
+            Settle::Reject { tag, .. } => (tag, false),
+        };
+        let Some(channel) = self.channels.get_mut(&number) else {
+            return Ok(());
+        };
+        let known = self
+            .outbox
+            .with_channel(channel.slot, |c| c.is_outstanding(tag, multiple));
+        if known != Some(true) {
+            return Err(unknown_tag(number, tag));
+        }
+        channel.transaction.settles.push(settle);
+        Ok(())
+    }
+
+    fn settle_now(&mut self, number: u16, settle: Settle) -> Result<(), BadAck> {
+        let (tag, multiple, settlement) = match settle {
+            Settle::Ack { tag, multiple } => (tag, multiple, Settlement::Acknowledge),
+            Settle::Nack {
+                tag,
+                multiple,
+                requeue,
+            } => (tag, multiple, refused(requeue)),
+            Settle::Reject { tag, requeue } => (tag, false, refused(requeue)),
+        };
+        let Some(channel) = self.channels.get(&number) else {
+            return Ok(());
+        };
+        let mut shares = std::mem::take(&mut self.shares);
+        let taken = self
+            .outbox
+            .with_channel(channel.slot, |c| c.take(tag, multiple, &mut shares));
+        self.settle_shares(&mut shares, settlement);
+        self.shares = shares;
+        self.see_to_effects();
+        match taken.flatten() {
+            Some(()) => Ok(()),
+            None => Err(unknown_tag(number, tag)),
+        }
+    }
+
+    fn settle_shares(&mut self, shares: &mut Vec<Share>, settlement: Settlement) {
+        for share in shares.drain(..) {
+            share.queue.settle(&share.held, settlement, &mut self.effects);
+        }
+    }
+
+    /// The queue that a method names.
+    pub(super) fn queue(&self, name: &str) -> Result<Arc<Queue>, Refusal> {
+        self.vhost.queue(name, self.id)
+    }
+
+    /// The channel that a method came on.
+    pub(super) fn channel_mut(&mut self, number: u16) -> Result<&mut Channel, Refusal> {
+        self.channels.get_mut(&number).ok_or_else(|| {
+            Refusal::new(ReplyCode::InternalError, format!("channel {number} has no session"))
+        })
+    }
+
+    /// The queue declared on a channel since this was last asked.
+    pub fn take_declared(&mut self, number: u16) -> Option<Arc<str>> {
+        self.channels.get_mut(&number)?.declared.take()
+    }
+
+    /// The last batch that something was stored in since this was last asked.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.effects.take_batch()
+    }
+}
+
+fn refused(requeue: bool) -> Settlement {
+    if requeue {
+        Settlement::Requeue
+    } else {
+        Settlement::Discard(DeathReason::Rejected)
+    }
+}
+
+fn unknown_tag(channel: u16, tag: u64) -> BadAck {
+    let text = format!("unknown delivery tag {tag}");
+    BadAck {
+        channel,
+        refusal: Refusal::new(ReplyCode::PreconditionFailed, text),
+    }
+}

@@ -1,0 +1,142 @@
+//! What all connections of a server share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::auth::Authenticator;
+use super::outbox::Outbox;
+use crate::base::clock::{Clock, Now, SystemClock};
+use crate::base::config::Config;
+use crate::base::ids::ConnectionId;
+use crate::broker::store::Store;
+use crate::broker::subscriber::Wake;
+use crate::broker::vhosts::Vhosts;
+use crate::protocol::Settings;
+use crate::wire::FieldTable;
+
+/// What all connections of a server share.
+pub struct Shared {
+    /// The configuration.
+    pub config: Config,
+    /// What the protocol proposes to clients.
+    pub protocol: Arc<Settings>,
+    /// The virtual hosts.
+    pub vhosts: Vhosts,
+    /// Where durable things are kept.
+    pub store: Arc<dyn Store>,
+    /// Who decides about logins.
+    pub authenticator: Box<dyn Authenticator>,
+    clock: SystemClock,
+    stopping: AtomicBool,
+    last_connection: AtomicU64,
+    outboxes: Mutex<HashMap<ConnectionId, Arc<Outbox>>>,
+}
+
+impl Shared {
+    /// Puts together what connections share.
+    pub fn new(
+        config: Config,
+        vhosts: Vhosts,
+        store: Arc<dyn Store>,
+        authenticator: Box<dyn Authenticator>,
+    ) -> Self {
+        let protocol = Settings {
+            channel_max: config.channel_max,
+            frame_max: config.frame_max,
+            heartbeat: config.heartbeat,
+            mechanisms: "PLAIN AMQPLAIN".into(),
+            server_properties: server_properties(),
+            message_size_max: config.max_message_size,
+        };
+        Self {
+            config,
+            protocol: Arc::new(protocol),
+            vhosts,
+            store,
+            authenticator,
+            clock: SystemClock::new(),
+            stopping: AtomicBool::new(false),
+            last_connection: AtomicU64::new(0),
+            outboxes: Mutex::default(),
+        }
+    }
+
+    /// Reads the machine's clocks.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// A number for a new connection.
+    pub fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.last_connection.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Makes the outbox of a connection.
+    pub fn register(&self, id: ConnectionId) -> Arc<Outbox> {
+        let outbox = Arc::new(Outbox::default());
+        self.outboxes.lock().insert(id, Arc::clone(&outbox));
+        outbox
+    }
+
+    /// Forgets a connection.
+    pub fn deregister(&self, id: ConnectionId) {
+        self.outboxes.lock().remove(&id);
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.outboxes.lock().len()
+    }
+
+    /// Whether the server is being stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Has every connection close.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for outbox in self.outboxes.lock().values() {
+            Wake::wake(Arc::clone(outbox));
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// What `connection.start` says about the server. Clients branch on the
+/// capabilities, and some on product and version (`semantics` 2.2).
+fn server_properties() -> FieldTable {
+    let capabilities = [
+        "publisher_confirms",
+        "exchange_exchange_bindings",
+        "basic.nack",
+        "consumer_cancel_notify",
+        "connection.blocked",
+        "consumer_priorities",
+        "authentication_failure_close",
+        "per_consumer_qos",
+    ];
+    let mut properties = FieldTable::new();
+    let table: FieldTable = capabilities.map(|name| (name, true.into())).into_iter().collect();
+    properties.push("capabilities", table);
+    properties.push("cluster_name", "harrier");
+    properties.push("copyright", "Licensed under the Apache License 2.0");
+    properties.push("information", "Harrier speaks RabbitMQ's AMQP 0-9-1");
+    properties.push("platform", "Rust");
+    properties.push("product", "RabbitMQ");
+    properties.push("version", COMPATIBLE_VERSION);
+    properties.push("harrier_version", env!("CARGO_PKG_VERSION"));
+    properties
+}
+
+/// The RabbitMQ version whose behaviour clients may count on.
+const COMPATIBLE_VERSION: &str = "4.3.6";
