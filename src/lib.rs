@@ -3,4 +3,5 @@
 pub mod base;
 pub mod broker;
 pub mod protocol;
+pub mod storage;
 pub mod wire;

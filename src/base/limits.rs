@@ -44,3 +44,7 @@ pub const ROUTE_CACHE_MAX: usize = 1024;
 pub const CONNECTIONS_MAX: usize = 65_536;
 /// Consumers on one channel, unless configured otherwise.
 pub const CONSUMERS_PER_CHANNEL_MAX: usize = 65_536;
+/// Octets of a segment of the write-ahead log, unless configured otherwise.
+pub const SEGMENT_SIZE: u64 = 32 * 1024 * 1024;
+/// Octets of the log's buffers kept for the next batch; what a burst took above is given back.
+pub const STORE_BUFFER_KEPT: usize = 4 * 1024 * 1024;

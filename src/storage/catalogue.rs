@@ -1,0 +1,362 @@
+//! What is declared, in sled.
+//!
+//! The log has every change first. The committer applies it here afterwards,
+//! together with the place in the log up to which all is applied. Nothing here
+//! counts as durable before [`Catalogue::make_durable`] has returned.
+//!
+//! Keys start with a letter for what they are: `m` a fact about the store, `v`
+//! a virtual host, `x` an exchange, `q` a queue, `b` a binding by its source,
+//! `d` a binding by its destination. Then come its names, each with its length
+//! before it, so that no key is the start of another. A value is the change
+//! that declared the thing, in pieces of at most [`PIECE`] octets under the key
+//! and the number of the piece.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use super::codec::{self, put_destination, put_text};
+use super::error::StoreError;
+use super::files::Files;
+use super::segment::VERSION;
+use crate::base::ids::QueueId;
+use crate::broker::change::Change;
+use crate::broker::spec::{BindingSpec, Destination};
+
+/// sled puts 17 values in a leaf, and a leaf over a quarter of its segments in
+/// a file of its own, which it doesn't sync.
+const PIECE: usize = 16 * 1024;
+/// Octets of sled's own segments.
+const SEGMENT_SIZE: usize = 2 * 1024 * 1024;
+/// Octets of pages that sled keeps at hand.
+const CACHE_SIZE: u64 = 64 * 1024 * 1024;
+/// Arguments of a binding over this are named by their hash.
+const ARGUMENTS_IN_KEY_MAX: usize = 64;
+
+const VERSION_KEY: &[u8] = b"mversion";
+const APPLIED_KEY: &[u8] = b"mapplied";
+const LAST_QUEUE_KEY: &[u8] = b"mlast-queue";
+
+/// A place in the log: a segment and the offset of a frame in it.
+pub(super) type Place = (u64, u64);
+
+/// The database.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    db: sled::Db,
+    path: PathBuf,
+    files: Arc<dyn Files>,
+}
+
+impl Catalogue {
+    /// Opens the database within a data directory, or makes it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it can't be read or has another version.
+    pub(super) fn open(data_dir: &Path, files: Arc<dyn Files>) -> Result<Self, StoreError> {
+        let path = data_dir.join("sled");
+        remove_torn_snapshots(&path)?;
+        let config = sled::Config::default()
+            .path(&path)
+            .segment_size(SEGMENT_SIZE)
+            .cache_capacity(CACHE_SIZE)
+            .flush_every_ms(None);
+        let db = config.open().map_err(failed("open", &path))?;
+        let catalogue = Self { db, path, files };
+        catalogue.check_version()?;
+        Ok(catalogue)
+    }
+
+    fn check_version(&self) -> Result<(), StoreError> {
+        match self.number(VERSION_KEY)? {
+            None => self.set_number(VERSION_KEY, VERSION.into()),
+            Some(version) if version == u64::from(VERSION) => Ok(()),
+            Some(found) => Err(StoreError::UnknownVersion {
+                path: self.path.clone(),
+                found,
+                known: VERSION.into(),
+            }),
+        }
+    }
+
+    /// Returns once all that was applied survives power loss.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database or the disk refuses.
+    pub(super) fn make_durable(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(failed("flush", &self.path))?;
+        // sled's flush starts the writing and doesn't wait for the disk.
+        let file = self.path.join("db");
+        let synced = self.files.sync_path(&file);
+        synced.map_err(StoreError::io("sync", &file))
+    }
+
+    /// Where the last change that was applied is in the log.
+    pub(super) fn applied(&self) -> Result<Place, StoreError> {
+        let Some(value) = self.get(APPLIED_KEY)? else {
+            return Ok((0, 0));
+        };
+        let (segment, offset) = value.split_at_checked(8).ok_or_else(|| self.strange())?;
+        let number = |octets: &[u8]| octets.try_into().map(u64::from_be_bytes);
+        match (number(segment), number(offset)) {
+            (Ok(segment), Ok(offset)) => Ok((segment, offset)),
+            _ => Err(self.strange()),
+        }
+    }
+
+    /// Takes note that all changes of the frame at `place` are applied.
+    pub(super) fn set_applied(&self, place: Place) -> Result<(), StoreError> {
+        let value = [place.0.to_be_bytes(), place.1.to_be_bytes()].concat();
+        self.insert(APPLIED_KEY, &value)
+    }
+
+    /// The highest queue number declared.
+    pub(super) fn last_queue_id(&self) -> Result<QueueId, StoreError> {
+        Ok(QueueId(self.number(LAST_QUEUE_KEY)?.unwrap_or_default()))
+    }
+
+    /// Carries out a change; returns the queues that are gone with it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or makes no sense.
+    pub(super) fn apply(&self, change: &Change) -> Result<Vec<QueueId>, StoreError> {
+        let value = || codec::encode_change(change);
+        match change {
+            Change::VhostCreated { vhost } => self.put(&key(b'v', &[vhost]), &value())?,
+            Change::VhostDeleted { vhost } => return self.delete_vhost(vhost),
+            Change::ExchangeDeclared { vhost, spec } => {
+                self.put(&key(b'x', &[vhost, &spec.name]), &value())?;
+            }
+            Change::ExchangeDeleted { vhost, name } => {
+                self.remove(&key(b'x', &[vhost, name]))?;
+                self.unbind_all(&key(b'b', &[vhost, name]))?;
+                self.unbind_to(vhost, &Destination::Exchange(Arc::clone(name)))?;
+            }
+            Change::QueueDeclared { vhost, id, spec } => {
+                self.put(&key(b'q', &[vhost, &spec.name]), &value())?;
+                if *id > self.last_queue_id()? {
+                    self.set_number(LAST_QUEUE_KEY, id.0)?;
+                }
+            }
+            Change::QueueDeleted { vhost, id, name } => {
+                self.remove(&key(b'q', &[vhost, name]))?;
+                self.unbind_to(vhost, &Destination::Queue(Arc::clone(name)))?;
+                return Ok(vec![*id]);
+            }
+            Change::Bound { vhost, spec } => {
+                self.put(&source_key(vhost, spec), &value())?;
+                self.put(&destination_key(vhost, spec), &value())?;
+            }
+            Change::Unbound { vhost, spec } => {
+                self.remove(&source_key(vhost, spec))?;
+                self.remove(&destination_key(vhost, spec))?;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn delete_vhost(&self, vhost: &str) -> Result<Vec<QueueId>, StoreError> {
+        let mut gone = Vec::new();
+        for change in self.scan(&key(b'q', &[vhost]))? {
+            if let Change::QueueDeclared { id, .. } = change {
+                gone.push(id);
+            }
+        }
+        for kind in *b"vxqbd" {
+            self.remove(&key(kind, &[vhost]))?;
+        }
+        Ok(gone)
+    }
+
+    fn unbind_to(&self, vhost: &str, destination: &Destination) -> Result<(), StoreError> {
+        let mut prefix = key(b'd', &[vhost]);
+        put_destination(&mut prefix, destination);
+        self.unbind_all(&prefix)
+    }
+
+    fn unbind_all(&self, prefix: &[u8]) -> Result<(), StoreError> {
+        for change in self.scan(prefix)? {
+            if let Change::Bound { vhost, spec } = change {
+                self.remove(&source_key(&vhost, &spec))?;
+                self.remove(&destination_key(&vhost, &spec))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes that lead from nothing to what is declared.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses or makes no sense.
+    pub(super) fn changes(&self) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        for kind in *b"vxqb" {
+            changes.append(&mut self.scan(&[kind])?);
+        }
+        Ok(changes)
+    }
+
+    /// The changes whose keys start with `prefix`, put together from their pieces.
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        let mut gathered = Vec::new();
+        let mut decode = |octets: &[u8]| {
+            if !octets.is_empty() {
+                let change = codec::decode_change(octets);
+                changes.push(change.map_err(|_| self.strange())?);
+            }
+            Ok(())
+        };
+        for entry in self.db.scan_prefix(prefix) {
+            let (key, value) = entry.map_err(failed("read", &self.path))?;
+            if key.ends_with(&[0, 0]) {
+                decode(&gathered)?;
+                gathered.clear();
+            }
+            gathered.extend_from_slice(&value);
+        }
+        decode(&gathered)?;
+        Ok(changes)
+    }
+
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let mut pieces = 0_u16;
+        for piece in value.chunks(PIECE) {
+            self.insert(&piece_key(key, pieces), piece)?;
+            pieces = pieces.saturating_add(1);
+        }
+        // What was there before may have been longer.
+        while self.take(&piece_key(key, pieces))?.is_some() {
+            pieces = pieces.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Removes everything whose key starts with `prefix`.
+    fn remove(&self, prefix: &[u8]) -> Result<(), StoreError> {
+        for key in self.db.scan_prefix(prefix).keys() {
+            let key = key.map_err(failed("read", &self.path))?;
+            self.take(&key)?;
+        }
+        Ok(())
+    }
+
+    fn number(&self, key: &[u8]) -> Result<Option<u64>, StoreError> {
+        let Some(value) = self.get(key)? else {
+            return Ok(None);
+        };
+        match value.as_ref().try_into() {
+            Ok(octets) => Ok(Some(u64::from_be_bytes(octets))),
+            Err(_) => Err(self.strange()),
+        }
+    }
+
+    fn set_number(&self, key: &[u8], value: u64) -> Result<(), StoreError> {
+        self.insert(key, &value.to_be_bytes())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.db.get(key).map_err(failed("read", &self.path))
+    }
+
+    fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let inserted = self.db.insert(key, value);
+        inserted.map(drop).map_err(failed("write", &self.path))
+    }
+
+    fn take(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.db.remove(key).map_err(failed("write", &self.path))
+    }
+
+    fn strange(&self) -> StoreError {
+        StoreError::UnknownEntry {
+            path: self.path.clone(),
+        }
+    }
+}
+
+/// The numbers of all queues among `changes`.
+pub(super) fn queue_ids(changes: &[Change]) -> HashSet<QueueId> {
+    let id = |change: &Change| match change {
+        Change::QueueDeclared { id, .. } => Some(*id),
+        _ => None,
+    };
+    changes.iter().filter_map(id).collect()
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(sled::Error) -> StoreError {
+    move |source| StoreError::Database {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// sled refuses to open a directory with a snapshot that was cut off while it
+/// was written; there is always the one before.
+fn remove_torn_snapshots(path: &Path) -> Result<(), StoreError> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io("list", path))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            let torn = entry.path();
+            std::fs::remove_file(&torn).map_err(StoreError::io("remove", &torn))?;
+        }
+    }
+    Ok(())
+}
+
+fn key(kind: u8, names: &[&str]) -> Vec<u8> {
+    let mut key = vec![kind];
+    for name in names {
+        put_text(&mut key, name);
+    }
+    key
+}
+
+fn piece_key(key: &[u8], piece: u16) -> Vec<u8> {
+    [key, &piece.to_be_bytes()].concat()
+}
+
+fn source_key(vhost: &str, spec: &BindingSpec) -> Vec<u8> {
+    let mut key = key(b'b', &[vhost, &spec.source]);
+    put_destination(&mut key, &spec.destination);
+    put_rest(&mut key, spec);
+    key
+}
+
+fn destination_key(vhost: &str, spec: &BindingSpec) -> Vec<u8> {
+    let mut key = key(b'd', &[vhost]);
+    put_destination(&mut key, &spec.destination);
+    put_text(&mut key, &spec.source);
+    put_rest(&mut key, spec);
+    key
+}
+
+fn put_rest(key: &mut Vec<u8>, spec: &BindingSpec) {
+    put_text(key, &spec.routing_key);
+    let mut arguments = bytes::BytesMut::new();
+    spec.arguments.put_entries(&mut arguments);
+    if arguments.len() > ARGUMENTS_IN_KEY_MAX {
+        key.push(1);
+        key.extend_from_slice(&fnv1a(&arguments).to_be_bytes());
+    } else {
+        key.push(0);
+        codec::put_number(key, arguments.len() as u64);
+        key.extend_from_slice(&arguments);
+    }
+}
+
+/// The 128-bit FNV-1a hash: the same in every version of this program.
+fn fnv1a(octets: &[u8]) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    octets.iter().fold(BASIS, |hash, octet| {
+        (hash ^ u128::from(*octet)).wrapping_mul(PRIME)
+    })
+}
