@@ -6,7 +6,6 @@ use super::effects::Effects;
 use super::publishing::Copies;
 use super::queue::{DeadLetter, Incoming, Queue};
 use super::routing::{RawHeaders, RoutingKeys};
-use super::store::Store;
 use super::vhost::Vhost;
 use crate::base::clock::Now;
 use crate::wire::Properties;
@@ -40,9 +39,7 @@ fn carry_on(vhost: &Vhost, letter: &DeadLetter, now: Now, effects: &mut Effects)
         }
     }
     // Last, so that a crash in between leaves the message twice, never nowhere.
-    if let Some(settle) = letter.settle_record() {
-        effects.stored(vhost.store().append(&[settle]));
-    }
+    letter.settle(effects);
 }
 
 /// Where a letter goes: by the queue's dead-letter routing key, or else by the

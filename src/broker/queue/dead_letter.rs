@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use super::Queue;
 use super::backlog::Entry;
 use crate::base::clock::Now;
-use crate::base::ids::Position;
+use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message};
 use crate::broker::store::Record;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
@@ -83,13 +83,15 @@ impl DeadLetter {
         self.reason
     }
 
-    /// What takes it out of its queue's store, if it is there. To be appended
-    /// once its copies are.
-    pub fn settle_record(&self) -> Option<Record<'static>> {
-        self.entry.stored.then_some(Record::Settle {
-            queue: self.queue.id(),
-            position: self.position(),
-        })
+    /// Takes it out of its queue's store, if it is there. For when its copies
+    /// are stored.
+    pub fn settle(&self, effects: &mut Effects) {
+        if self.entry.stored {
+            effects.stored(self.queue.store.append(&[Record::Settle {
+                queue: self.queue.id(),
+                position: self.entry.position,
+            }]));
+        }
     }
 
     /// The properties it carries on with: deaths noted, expiration put aside.
@@ -124,10 +126,6 @@ impl DeadLetter {
                 .shared_body
                 .map_or(Body::Borrowed(view.body), |b| Body::Shared(b.clone())),
         }
-    }
-
-    fn position(&self) -> Position {
-        self.entry.position
     }
 
     fn note_death(&self, headers: &mut FieldTable, properties: &Properties<'_>, now: Now) {
