@@ -4,6 +4,7 @@
 
 pub mod config_file;
 mod logging;
+pub mod perf;
 mod serve;
 mod status;
 
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::perf::PerfCommand;
 use self::serve::ServeCommand;
 use self::status::StatusCommand;
 
@@ -44,6 +46,8 @@ enum Command {
     Serve(ServeCommand),
     /// Ask a broker whether it is there and what it is
     Status(StatusCommand),
+    /// Load a broker, measure it, check that nothing was lost
+    Perf(PerfCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -53,6 +57,7 @@ pub fn run() -> ExitCode {
         None => arguments.serve.run(),
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Status(status)) => status.run(),
+        Some(Command::Perf(perf)) => perf.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
