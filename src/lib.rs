@@ -2,7 +2,6 @@
 
 pub mod base;
 pub mod broker;
-pub mod cli;
 pub mod protocol;
 pub mod storage;
 pub mod wire;
