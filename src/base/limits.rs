@@ -48,3 +48,9 @@ pub const CONSUMERS_PER_CHANNEL_MAX: usize = 65_536;
 pub const SEGMENT_SIZE: u64 = 32 * 1024 * 1024;
 /// Octets of the log's buffers kept for the next batch; what a burst took above is given back.
 pub const STORE_BUFFER_KEPT: usize = 4 * 1024 * 1024;
+/// `#` words in the pattern of a topic binding, as RabbitMQ bounds them.
+pub const TOPIC_HASH_WORDS_MAX: usize = 2;
+/// The longest time to live of a message or a queue, milliseconds (ten years).
+pub const EXPIRY_MS_MAX: i64 = 315_360_000_000;
+/// The highest priority a queue may be declared with.
+pub const QUEUE_PRIORITY_MAX: i64 = 255;

@@ -296,6 +296,11 @@ impl FieldTable {
         Some(value)
     }
 
+    /// Orders the entries by name; those of one name stay as they were.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+    }
+
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &FieldValue)> {
         self.0.iter().map(|(name, value)| (name, value))

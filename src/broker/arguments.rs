@@ -1,0 +1,284 @@
+//! The arguments of queues: which there are, for which type, with what values
+//! (`semantics` 6.5).
+
+use super::resource::{Resource, precondition};
+use crate::base::limits::{EXPIRY_MS_MAX, QUEUE_PRIORITY_MAX};
+use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
+
+/// The argument that says what type of queue it is.
+pub(super) const QUEUE_TYPE: &str = "x-queue-type";
+const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
+
+/// A type of queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum QueueType {
+    #[default]
+    Classic,
+    Quorum,
+}
+
+impl QueueType {
+    /// The value of `x-queue-type`.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Quorum => "quorum",
+        }
+    }
+
+    /// The name RabbitMQ's error texts have for it.
+    pub(super) const fn internal_name(self) -> &'static str {
+        match self {
+            Self::Classic => "rabbit_classic_queue",
+            Self::Quorum => "rabbit_quorum_queue",
+        }
+    }
+
+    const fn column(self) -> u8 {
+        match self {
+            Self::Classic => CLASSIC,
+            Self::Quorum => QUORUM,
+        }
+    }
+}
+
+/// What is wrong with an argument, as RabbitMQ prints it.
+type Term = String;
+type Check = fn(&FieldValue, &FieldTable) -> Result<(), Term>;
+
+struct Argument {
+    name: &'static str,
+    /// The types of queue that have it, a bit each.
+    types: u8,
+    check: Check,
+}
+
+const CLASSIC: u8 = 1;
+const QUORUM: u8 = 2;
+const BOTH: u8 = CLASSIC | QUORUM;
+/// Of streams, which there are none of yet.
+const NEITHER: u8 = 0;
+
+const fn argument(name: &'static str, types: u8, check: Check) -> Argument {
+    Argument { name, types, check }
+}
+
+/// All that are known, in the order in which they are checked and compared.
+const ARGUMENTS: &[Argument] = &[
+    argument("x-expires", BOTH, check_expires),
+    argument("x-message-ttl", BOTH, check_expiry),
+    argument(DEAD_LETTER_EXCHANGE, BOTH, check_string),
+    argument("x-dead-letter-routing-key", BOTH, check_dead_letter_key),
+    argument("x-dead-letter-strategy", QUORUM, check_dead_letter_strategy),
+    argument("x-max-length", BOTH, check_count),
+    argument("x-max-length-bytes", BOTH, check_count),
+    argument("x-max-in-memory-length", QUORUM, check_count),
+    argument("x-max-in-memory-bytes", QUORUM, check_count),
+    argument("x-max-priority", CLASSIC, check_max_priority),
+    argument("x-overflow", BOTH, check_overflow),
+    argument("x-queue-mode", CLASSIC, check_string),
+    argument("x-queue-version", CLASSIC, check_queue_version),
+    argument("x-single-active-consumer", BOTH, check_bool),
+    argument(QUEUE_TYPE, BOTH, check_queue_type),
+    argument("x-quorum-initial-group-size", QUORUM, check_count),
+    argument("x-max-age", NEITHER, check_string),
+    argument("x-stream-max-segment-size-bytes", NEITHER, check_count),
+    argument("x-stream-filter-size-bytes", NEITHER, check_count),
+    argument("x-initial-cluster-size", NEITHER, check_count),
+    argument("x-queue-leader-locator", BOTH, check_leader_locator),
+    argument("x-delivery-limit", QUORUM, check_integer),
+    argument("x-delayed-retry-type", QUORUM, check_delayed_retry_type),
+    argument("x-delayed-retry-min", QUORUM, check_count),
+    argument("x-delayed-retry-max", QUORUM, check_count),
+    argument("x-consumer-timeout", QUORUM, check_count),
+    argument("x-consumer-disconnected-timeout", QUORUM, check_count),
+    argument("x-member-placement-tag", QUORUM, check_string),
+];
+
+/// The type that `arguments` ask for; [`None`] when there is no such type.
+pub(super) fn queue_type(arguments: &FieldTable) -> Option<QueueType> {
+    match arguments.get(QUEUE_TYPE) {
+        None => Some(QueueType::Classic),
+        Some(value) => match value.as_octets()? {
+            b"classic" => Some(QueueType::Classic),
+            b"quorum" => Some(QueueType::Quorum),
+            _ => None,
+        },
+    }
+}
+
+/// The arguments that have to be the same when a queue of type `kind` is
+/// declared again.
+pub(super) fn compared(kind: QueueType) -> impl Iterator<Item = &'static str> {
+    ARGUMENTS
+        .iter()
+        .filter(move |argument| argument.types & kind.column() != 0)
+        .map(|argument| argument.name)
+}
+
+/// Checks the arguments of a queue that doesn't exist yet; returns its type.
+/// Arguments nobody knows are let through.
+///
+/// # Errors
+/// 406 that names the first bad argument, 540 for a stream.
+pub(super) fn check(queue: Resource<'_>, arguments: &FieldTable) -> Result<QueueType, Refusal> {
+    check_dead_letter_exchange(queue, arguments)?;
+    let kind = check_type(queue, arguments)?;
+    let given = |argument: &'static Argument| Some((argument, arguments.get(argument.name)?));
+    for (argument, value) in ARGUMENTS.iter().filter_map(given) {
+        if argument.types & kind.column() != 0 {
+            (argument.check)(value, arguments)
+                .map_err(|term| invalid(queue, argument.name, &term))?;
+        }
+    }
+    for (argument, _) in ARGUMENTS.iter().filter_map(given) {
+        if argument.types & kind.column() == 0 {
+            return Err(precondition(format!(
+                "invalid arg '{}' for {queue} of queue type {}",
+                argument.name,
+                kind.internal_name()
+            )));
+        }
+    }
+    Ok(kind)
+}
+
+fn check_dead_letter_exchange(queue: Resource<'_>, arguments: &FieldTable) -> Result<(), Refusal> {
+    match arguments.get(DEAD_LETTER_EXCHANGE) {
+        None | Some(FieldValue::LongStr(_)) => Ok(()),
+        Some(other) => Err(precondition(format!(
+            "invalid type '{}' for arg '{DEAD_LETTER_EXCHANGE}' in {queue}",
+            other.type_name()
+        ))),
+    }
+}
+
+fn check_type(queue: Resource<'_>, arguments: &FieldTable) -> Result<QueueType, Refusal> {
+    let Some(value) = arguments.get(QUEUE_TYPE) else {
+        return Ok(QueueType::default());
+    };
+    if value.as_octets() == Some(b"stream") {
+        let text = format!("{queue} can't be a stream: queue type 'stream' is not supported yet");
+        return Err(Refusal::new(ReplyCode::NotImplemented, text));
+    }
+    check_queue_type(value, arguments).map_err(|term| invalid(queue, QUEUE_TYPE, &term))?;
+    Ok(queue_type(arguments).unwrap_or_default())
+}
+
+fn invalid(queue: Resource<'_>, name: &str, term: &str) -> Refusal {
+    precondition(format!("invalid arg '{name}' for {queue}: {term}"))
+}
+
+fn check_queue_type(value: &FieldValue, arguments: &FieldTable) -> Result<(), Term> {
+    let name = text(value)?;
+    match queue_type(arguments) {
+        Some(_) => Ok(()),
+        None => Err(format!("\"unsupported queue type '{name}'\"")),
+    }
+}
+
+fn check_string(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    text(value).map(|_| ())
+}
+
+fn check_bool(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    match value {
+        FieldValue::Bool(_) => Ok(()),
+        other => Err(unacceptable_type(other)),
+    }
+}
+
+fn check_integer(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    integer(value).map(|_| ())
+}
+
+fn check_count(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    count(value).map(|_| ())
+}
+
+fn check_expiry(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    let ms = count(value)?;
+    if ms > EXPIRY_MS_MAX {
+        return Err(format!("{{value_too_large,{ms}}}"));
+    }
+    Ok(())
+}
+
+fn check_expires(value: &FieldValue, arguments: &FieldTable) -> Result<(), Term> {
+    if integer(value)? == 0 {
+        return Err("{value_zero,0}".into());
+    }
+    check_expiry(value, arguments)
+}
+
+fn check_dead_letter_key(value: &FieldValue, arguments: &FieldTable) -> Result<(), Term> {
+    text(value)?;
+    if arguments.get(DEAD_LETTER_EXCHANGE).is_none() {
+        return Err("routing_key_but_no_dlx_defined".into());
+    }
+    Ok(())
+}
+
+fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    one_of(value, &["at-most-once", "at-least-once"], "invalid_dlx_strategy")
+}
+
+fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    let known = ["drop-head", "reject-publish", "reject-publish-dlx"];
+    one_of(value, &known, "invalid_overflow")
+}
+
+fn check_leader_locator(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    one_of(value, &["client-local", "balanced"], "invalid_queue_locator_arg")
+}
+
+fn check_delayed_retry_type(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    let known = ["disabled", "all", "failed", "returned"];
+    one_of(value, &known, "invalid_delayed_retry_type")
+}
+
+fn check_max_priority(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    let most = count(value)?;
+    if most > QUEUE_PRIORITY_MAX {
+        return Err(format!("{{max_value_exceeded,{most}}}"));
+    }
+    Ok(())
+}
+
+fn check_queue_version(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    match count(value)? {
+        2 => Ok(()),
+        other => Err(format!("\"unsupported queue version '{other}'\"")),
+    }
+}
+
+fn one_of(value: &FieldValue, known: &[&str], otherwise: &str) -> Result<(), Term> {
+    if known.contains(&&*text(value)?) {
+        return Ok(());
+    }
+    Err(otherwise.into())
+}
+
+fn text(value: &FieldValue) -> Result<String, Term> {
+    match value.as_octets() {
+        Some(octets) => Ok(String::from_utf8_lossy(octets).into_owned()),
+        None => Err(unacceptable_type(value)),
+    }
+}
+
+fn integer(value: &FieldValue) -> Result<i64, Term> {
+    value
+        .as_i64()
+        .ok_or_else(|| format!("\"expected integer, got {}\"", value.type_name()))
+}
+
+fn count(value: &FieldValue) -> Result<i64, Term> {
+    match integer(value)? {
+        negative @ ..0 => Err(format!("{{value_negative,{negative}}}")),
+        count => Ok(count),
+    }
+}
+
+fn unacceptable_type(value: &FieldValue) -> Term {
+    format!("{{unacceptable_type,{}}}", value.type_name())
+}

@@ -1,0 +1,63 @@
+//! Values as RabbitMQ's error texts print them: as terms of Erlang. Clients
+//! match on these texts.
+
+use std::fmt::Write;
+
+use crate::wire::FieldValue;
+
+/// Octets as a binary: text in quotes if all of it can be printed, else numbers.
+pub(super) fn binary(octets: &[u8]) -> String {
+    let printable = |octet: &u8| matches!(octet, 0x20..=0x7e | b'\t' | b'\n' | b'\r');
+    if !octets.is_empty() && octets.iter().all(printable) {
+        return format!("<<{:?}>>", String::from_utf8_lossy(octets));
+    }
+    let numbers: Vec<_> = octets.iter().map(u8::to_string).collect();
+    format!("<<{}>>", numbers.join(","))
+}
+
+/// A value as a term, without its type.
+pub(super) fn term(value: &FieldValue) -> String {
+    match value {
+        FieldValue::LongStr(octets) | FieldValue::Octets(octets) => binary(octets),
+        FieldValue::Bool(value) => value.to_string(),
+        FieldValue::F64(value) => format!("{value:?}"),
+        FieldValue::F32(value) => format!("{:?}", f64::from(*value)),
+        FieldValue::Timestamp(value) => value.to_string(),
+        FieldValue::Decimal { scale, value } => format!("{{{scale},{value}}}"),
+        FieldValue::Void => "undefined".into(),
+        FieldValue::Array(values) => list(values.iter().map(typed)),
+        FieldValue::Table(table) => list(
+            table
+                .iter()
+                .map(|(name, value)| tuple(&[&binary(name), value.type_name(), &term(value)])),
+        ),
+        integer => integer.as_i64().unwrap_or_default().to_string(),
+    }
+}
+
+/// A value as people read it: text as it is, anything else as a term.
+pub(super) fn display(value: &FieldValue) -> String {
+    match value.as_octets() {
+        Some(octets) => String::from_utf8_lossy(octets).into_owned(),
+        None => term(value),
+    }
+}
+
+fn typed(value: &FieldValue) -> String {
+    tuple(&[value.type_name(), &term(value)])
+}
+
+fn tuple(parts: &[&str]) -> String {
+    format!("{{{}}}", parts.join(","))
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut out = String::from("[");
+    for (at, item) in items.enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        // Writing to a string can't fail.
+        let _ = write!(out, "{comma}{item}");
+    }
+    out.push(']');
+    out
+}

@@ -1,0 +1,308 @@
+//! What is declared in a virtual host, and how it hangs together.
+//!
+//! ```text
+//!   exchanges --outbound--> bindings <--inbound-- queues, exchanges
+//! ```
+//!
+//! Nothing here refuses or logs anything: that is the virtual host's part.
+//! Every removal costs by what hangs on the thing removed, not by how much
+//! there is besides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::binding::{Binding, BindingId, BindingKey, Bindings};
+use super::exchange::{ExchangeId, RouteTable, Target, TargetId};
+use super::name::{ByName, Name};
+use super::queue::Queue;
+use super::spec::{BindingSpec, Destination, ExchangeSpec};
+use crate::base::ids::{ConnectionId, QueueId};
+use crate::wire::{FieldTable, FieldValue};
+
+/// The argument that names an alternate exchange.
+pub(super) const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
+
+/// An exchange and what hangs on it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) spec: ExchangeSpec,
+    /// Where messages go that match nothing here. It need not exist.
+    pub(super) alternate: Option<Arc<str>>,
+    pub(super) table: RouteTable,
+    /// How many of its bindings lead to exchanges.
+    pub(super) exchange_targets: usize,
+    outbound: Vec<BindingId>,
+    inbound: Vec<BindingId>,
+}
+
+impl Exchange {
+    /// Whether it is the source of a binding.
+    pub(super) fn is_used(&self) -> bool {
+        !self.outbound.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct QueueEntry {
+    queue: Arc<Queue>,
+    inbound: Vec<BindingId>,
+}
+
+/// All that is declared in a virtual host.
+#[derive(Debug, Default)]
+pub(super) struct Topology {
+    exchanges: Slab<Exchange>,
+    exchange_ids: ByName<ExchangeId>,
+    queues: ByName<QueueEntry>,
+    /// Exclusive queues, by whose they are and then by age.
+    owned: BTreeMap<(ConnectionId, QueueId), Arc<Queue>>,
+    bindings: Bindings,
+    /// How many bindings have an exchange for their source that looks at headers.
+    headers_bindings: usize,
+}
+
+impl Topology {
+    pub(super) fn exchange_id(&self, name: &str) -> Option<ExchangeId> {
+        self.exchange_ids.get(name.as_bytes()).copied()
+    }
+
+    pub(super) fn exchange(&self, id: ExchangeId) -> Option<&Exchange> {
+        self.exchanges.get(id.0 as usize)
+    }
+
+    pub(super) fn exchange_named(&self, name: &str) -> Option<(ExchangeId, &Exchange)> {
+        let id = self.exchange_id(name)?;
+        Some((id, self.exchange(id)?))
+    }
+
+    pub(super) fn queue(&self, name: impl AsRef<[u8]>) -> Option<&Arc<Queue>> {
+        self.queues.get(name.as_ref()).map(|entry| &entry.queue)
+    }
+
+    pub(super) fn queues_owned_by(&self, owner: ConnectionId) -> Vec<Arc<Queue>> {
+        let all = (owner, QueueId(0))..=(owner, QueueId(u64::MAX));
+        self.owned.range(all).map(|(_, queue)| queue.clone()).collect()
+    }
+
+    pub(super) fn has_headers_bindings(&self) -> bool {
+        self.headers_bindings > 0
+    }
+
+    /// Adds an exchange whose name is free.
+    pub(super) fn insert_exchange(&mut self, spec: ExchangeSpec, table: RouteTable) {
+        let name = Name(Arc::clone(&spec.name));
+        let alternate = spec.arguments.get(ALTERNATE_EXCHANGE);
+        let id = self.exchanges.insert(Exchange {
+            alternate: alternate.and_then(FieldValue::as_str).map(Into::into),
+            spec,
+            table,
+            exchange_targets: 0,
+            outbound: Vec::new(),
+            inbound: Vec::new(),
+        });
+        self.exchange_ids.insert(name, ExchangeId(id as u32));
+    }
+
+    /// Adds a queue whose name is free.
+    pub(super) fn insert_queue(&mut self, queue: &Arc<Queue>) {
+        if let Some(owner) = queue.owner() {
+            self.owned.insert((owner, queue.id()), Arc::clone(queue));
+        }
+        let entry = QueueEntry {
+            queue: Arc::clone(queue),
+            inbound: Vec::new(),
+        };
+        self.queues.insert(Name(Arc::clone(queue.name())), entry);
+    }
+
+    /// Removes an exchange with its bindings, and every auto-delete exchange
+    /// that loses its last binding over it. All that went, in that order.
+    pub(super) fn remove_exchange(&mut self, id: ExchangeId) -> Vec<ExchangeSpec> {
+        let mut gone = Vec::new();
+        let mut doomed = vec![id];
+        while let Some(id) = doomed.pop() {
+            if self.exchange(id).is_some() {
+                self.remove_one_exchange(id, &mut gone, &mut doomed);
+            }
+        }
+        gone
+    }
+
+    fn remove_one_exchange(
+        &mut self,
+        id: ExchangeId,
+        gone: &mut Vec<ExchangeSpec>,
+        doomed: &mut Vec<ExchangeId>,
+    ) {
+        while let Some(binding) = self.exchange(id).and_then(|e| e.outbound.last().copied()) {
+            self.remove_binding(binding);
+        }
+        while let Some(binding) = self.exchange(id).and_then(|e| e.inbound.last().copied()) {
+            doomed.extend(self.remove_binding(binding));
+        }
+        let exchange = self.exchanges.remove(id.0 as usize);
+        self.exchange_ids.remove(exchange.spec.name.as_bytes());
+        gone.push(exchange.spec);
+    }
+
+    /// Removes a queue with its bindings, and every auto-delete exchange that
+    /// loses its last binding over it. The latter, in that order.
+    pub(super) fn remove_queue(&mut self, queue: &Queue) -> Vec<ExchangeSpec> {
+        let name = queue.name().as_bytes();
+        let mut gone = Vec::new();
+        while let Some(binding) = self.queues.get(name).and_then(|q| q.inbound.last().copied()) {
+            if let Some(unused) = self.remove_binding(binding) {
+                gone.extend(self.remove_exchange(unused));
+            }
+        }
+        self.queues.remove(name);
+        if let Some(owner) = queue.owner() {
+            self.owned.remove(&(owner, queue.id()));
+        }
+        gone
+    }
+
+    /// What a destination is called within; [`None`] if it isn't declared.
+    pub(super) fn target(&self, destination: &Destination) -> Option<Target> {
+        match destination {
+            Destination::Queue(name) => self.queue(&**name).cloned().map(Target::Queue),
+            Destination::Exchange(name) => self.exchange_id(name).map(Target::Exchange),
+        }
+    }
+
+    pub(super) fn find_binding(
+        &self,
+        source: ExchangeId,
+        target: &Target,
+        routing_key: &str,
+        arguments: &FieldTable,
+    ) -> Option<BindingId> {
+        self.bindings.find(&BindingKey {
+            source,
+            target: target.id(),
+            routing_key,
+            arguments,
+        })
+    }
+
+    /// Adds a binding that isn't there yet. `arguments` are ordered by name.
+    pub(super) fn insert_binding(
+        &mut self,
+        source: ExchangeId,
+        target: Target,
+        routing_key: Arc<str>,
+        arguments: FieldTable,
+    ) {
+        let place_at_target = self.inbound(&target).map_or(0, |list| list.len()) as u32;
+        let Some(exchange) = self.exchanges.get_mut(source.0 as usize) else {
+            return;
+        };
+        let id = self.bindings.insert(Binding {
+            source,
+            target: target.clone(),
+            routing_key: Arc::clone(&routing_key),
+            arguments: arguments.clone(),
+            place_at_source: exchange.outbound.len() as u32,
+            place_at_target,
+        });
+        exchange.outbound.push(id);
+        exchange.table.insert(id, &routing_key, &arguments, &target);
+        exchange.exchange_targets += usize::from(matches!(target, Target::Exchange(_)));
+        self.headers_bindings += usize::from(exchange.table.needs_headers());
+        if let Some(list) = self.inbound(&target) {
+            list.push(id);
+        }
+    }
+
+    /// Removes a binding. Its source, if that goes with its last binding and
+    /// this was the last.
+    pub(super) fn remove_binding(&mut self, id: BindingId) -> Option<ExchangeId> {
+        let binding = self.bindings.remove(id)?;
+        let place = binding.place_at_target;
+        let moved = self
+            .inbound(&binding.target)
+            .and_then(|list| take_place(list, place));
+        if let Some(moved) = moved.and_then(|id| self.bindings.get_mut(id)) {
+            moved.place_at_target = place;
+        }
+        let exchange = self.exchanges.get_mut(binding.source.0 as usize)?;
+        self.headers_bindings -= usize::from(exchange.table.needs_headers());
+        exchange.exchange_targets -= usize::from(matches!(binding.target, Target::Exchange(_)));
+        exchange.table.remove(id, &binding.routing_key, &binding.target);
+        let place = binding.place_at_source;
+        let moved = take_place(&mut exchange.outbound, place);
+        if let Some(moved) = moved.and_then(|id| self.bindings.get_mut(id)) {
+            moved.place_at_source = place;
+        }
+        let unused = exchange.spec.auto_delete && !exchange.is_used();
+        unused.then_some(binding.source)
+    }
+
+    fn inbound(&mut self, target: &Target) -> Option<&mut Vec<BindingId>> {
+        match target {
+            Target::Queue(queue) => {
+                let entry = self.queues.get_mut(queue.name().as_bytes())?;
+                Some(&mut entry.inbound)
+            }
+            Target::Exchange(id) => {
+                let exchange = self.exchanges.get_mut(id.0 as usize)?;
+                Some(&mut exchange.inbound)
+            }
+        }
+    }
+
+    pub(super) fn exchanges(&self) -> impl Iterator<Item = &ExchangeSpec> {
+        self.exchanges.iter().map(|(_, exchange)| &exchange.spec)
+    }
+
+    pub(super) fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.queues.values().map(|entry| &entry.queue)
+    }
+
+    pub(super) fn bindings(&self) -> impl Iterator<Item = BindingSpec> {
+        self.bindings.iter().filter_map(|binding| self.spec_of(binding))
+    }
+
+    pub(super) fn bindings_from(&self, source: &str) -> Vec<BindingSpec> {
+        let exchange = self.exchange_named(source).map(|(_, exchange)| exchange);
+        self.specs_of(exchange.map_or(&[], |exchange| &exchange.outbound))
+    }
+
+    pub(super) fn bindings_to(&self, destination: &Destination) -> Vec<BindingSpec> {
+        let inbound = match destination {
+            Destination::Queue(name) => self.queues.get(name.as_bytes()).map(|q| &q.inbound),
+            Destination::Exchange(name) => self.exchange_named(name).map(|(_, e)| &e.inbound),
+        };
+        self.specs_of(inbound.map_or(&[], |inbound| inbound))
+    }
+
+    fn specs_of(&self, ids: &[BindingId]) -> Vec<BindingSpec> {
+        ids.iter()
+            .filter_map(|id| self.spec_of(self.bindings.get(*id)?))
+            .collect()
+    }
+
+    fn spec_of(&self, binding: &Binding) -> Option<BindingSpec> {
+        let name_of = |id| self.exchange(id).map(|exchange| Arc::clone(&exchange.spec.name));
+        Some(BindingSpec {
+            source: name_of(binding.source)?,
+            destination: match &binding.target {
+                Target::Queue(queue) => Destination::Queue(Arc::clone(queue.name())),
+                Target::Exchange(id) => Destination::Exchange(name_of(*id)?),
+            },
+            routing_key: Arc::clone(&binding.routing_key),
+            arguments: binding.arguments.clone(),
+        })
+    }
+}
+
+/// Takes what is at `place` off a list; what is there now, if anything.
+fn take_place(list: &mut Vec<BindingId>, place: u32) -> Option<BindingId> {
+    let place = place as usize;
+    if place < list.len() {
+        list.swap_remove(place);
+    }
+    list.get(place).copied()
+}

@@ -1,0 +1,157 @@
+//! Exchanges: declared and deleted.
+
+use std::sync::Arc;
+
+use super::{Vhost, not_on_default_exchange, without_line_ends};
+use crate::broker::change::Change;
+use crate::broker::effects::Effects;
+use crate::broker::equivalence;
+use crate::broker::exchange::RouteTable;
+use crate::broker::resource::{RESERVED_PREFIX, access_refused, precondition};
+use crate::broker::spec::ExchangeSpec;
+use crate::broker::topology::{ALTERNATE_EXCHANGE, Topology};
+use crate::wire::method::ExchangeDeclare;
+use crate::wire::{FieldTable, FieldValue, Refusal};
+
+/// Name, type, and whether it is internal, of the exchanges every virtual host
+/// has. The default exchange isn't among them: it has no bindings to keep.
+const PREDECLARED: &[(&str, &str, bool)] = &[
+    ("amq.direct", "direct", false),
+    ("amq.fanout", "fanout", false),
+    ("amq.topic", "topic", false),
+    ("amq.headers", "headers", false),
+    ("amq.match", "headers", false),
+    ("amq.rabbitmq.trace", "topic", true),
+];
+
+pub(super) fn predeclare(topology: &mut Topology) {
+    for (name, kind, internal) in PREDECLARED {
+        let spec = ExchangeSpec {
+            name: (*name).into(),
+            kind: (*kind).into(),
+            durable: true,
+            auto_delete: false,
+            internal: *internal,
+            arguments: FieldTable::new(),
+        };
+        if let Some(table) = RouteTable::of_kind(kind) {
+            topology.insert_exchange(spec, table);
+        }
+    }
+}
+
+impl Vhost {
+    /// Declares an exchange, or asks whether there is one.
+    ///
+    /// # Errors
+    /// 403 for the default exchange and for reserved names, 404 when it was
+    /// only asked for and isn't there, 406 when the type is unknown, an
+    /// argument is bad, or it exists otherwise (`semantics` 7).
+    pub fn declare_exchange(
+        &self,
+        request: &ExchangeDeclare<'_>,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = without_line_ends(request.exchange);
+        if name.is_empty() {
+            return Err(not_on_default_exchange());
+        }
+        if request.passive {
+            return match self.topology.read().exchange_id(&name) {
+                Some(_) => Ok(()),
+                None => Err(self.exchange_title(&name).not_found()),
+            };
+        }
+        let table = RouteTable::of_kind(request.kind)
+            .ok_or_else(|| precondition(format!("unknown exchange type '{}'", request.kind)))?;
+        let spec = ExchangeSpec {
+            name: (*name).into(),
+            kind: request.kind.into(),
+            durable: request.durable,
+            auto_delete: request.auto_delete,
+            internal: request.internal,
+            arguments: request.arguments.clone(),
+        };
+        if self.is_declared(&self.topology.read(), &spec)? {
+            return Ok(());
+        }
+        self.check_new_exchange(&spec)?;
+        let mut topology = self.topology.write();
+        // Another connection may have declared it in between.
+        if !self.is_declared(&topology, &spec)? {
+            self.create_exchange(&mut topology, spec, table, effects);
+        }
+        Ok(())
+    }
+
+    fn is_declared(&self, topology: &Topology, spec: &ExchangeSpec) -> Result<bool, Refusal> {
+        let Some((_, current)) = topology.exchange_named(&spec.name) else {
+            return Ok(false);
+        };
+        equivalence::check_exchange(self.exchange_title(&spec.name), &current.spec, spec)?;
+        Ok(true)
+    }
+
+    fn check_new_exchange(&self, spec: &ExchangeSpec) -> Result<(), Refusal> {
+        let title = self.exchange_title(&spec.name);
+        if spec.name.starts_with(RESERVED_PREFIX) {
+            return Err(title.reserved());
+        }
+        match spec.arguments.get(ALTERNATE_EXCHANGE) {
+            None | Some(FieldValue::LongStr(_)) => Ok(()),
+            Some(other) => Err(precondition(format!(
+                "invalid type '{}' for arg '{ALTERNATE_EXCHANGE}' in {title}",
+                other.type_name()
+            ))),
+        }
+    }
+
+    fn create_exchange(
+        &self,
+        topology: &mut Topology,
+        spec: ExchangeSpec,
+        table: RouteTable,
+        effects: &mut Effects,
+    ) {
+        let change = spec.durable.then(|| Change::ExchangeDeclared {
+            vhost: Arc::clone(&self.name),
+            spec: spec.clone(),
+        });
+        topology.insert_exchange(spec, table);
+        self.changed(change.as_slice(), effects);
+    }
+
+    /// Deletes an exchange with its bindings, and what goes with those. One
+    /// that isn't there is as good as deleted.
+    ///
+    /// # Errors
+    /// 403 for the default exchange and for reserved names, 406 when it is to
+    /// be unused and is the source of a binding.
+    pub fn delete_exchange(
+        &self,
+        name: &str,
+        if_unused: bool,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let name = without_line_ends(name);
+        if name.is_empty() {
+            return Err(not_on_default_exchange());
+        }
+        let title = self.exchange_title(&name);
+        if name.starts_with(RESERVED_PREFIX) {
+            let text = format!("deletion of system {title} not allowed");
+            return Err(access_refused(text));
+        }
+        let mut topology = self.topology.write();
+        let Some((id, exchange)) = topology.exchange_named(&name) else {
+            return Ok(());
+        };
+        if if_unused && exchange.is_used() {
+            return Err(title.in_use());
+        }
+        let gone = topology.remove_exchange(id);
+        let changes: Vec<_> = self.deletions(&gone).collect();
+        self.changed(&changes, effects);
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! A virtual host: what may be declared, bound, routed and deleted in it.
+//!
+//! One lock is over the whole topology. A change is written to the store before
+//! the lock is released, so the log has changes in the order they took effect.
+//! A queue may be locked with the topology locked, never the other way round.
+
+mod bindings;
+mod exchanges;
+mod queues;
+mod restore;
+mod views;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use super::change::Change;
+use super::effects::Effects;
+use super::queue::Queue;
+use super::resource::{Resource, access_refused};
+use super::routing::{HeaderSource, PublishTarget, RoutingKeys};
+use super::spec::ExchangeSpec;
+use super::store::{Record, Store};
+use super::topology::Topology;
+use crate::base::ids::QueueId;
+use crate::wire::Refusal;
+
+/// Where the numbers of queues come from.
+#[derive(Debug, Default)]
+pub struct QueueIds {
+    last: AtomicU64,
+}
+
+impl QueueIds {
+    /// Numbers after `last`, the highest one given out before.
+    pub fn after(last: QueueId) -> Self {
+        Self {
+            last: AtomicU64::new(last.0),
+        }
+    }
+
+    /// A number never given out before.
+    pub fn next(&self) -> QueueId {
+        QueueId(self.last.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Notes that `id` was given out.
+    fn skip(&self, id: QueueId) {
+        self.last.fetch_max(id.0, Ordering::Relaxed);
+    }
+}
+
+/// A virtual host.
+#[derive(Debug)]
+pub struct Vhost {
+    name: Arc<str>,
+    store: Arc<dyn Store>,
+    ids: Arc<QueueIds>,
+    topology: RwLock<Topology>,
+    generation: AtomicU64,
+}
+
+impl Vhost {
+    /// A virtual host with nothing in it but the exchanges every one has.
+    pub fn new(name: Arc<str>, store: Arc<dyn Store>, ids: Arc<QueueIds>) -> Self {
+        let mut topology = Topology::default();
+        exchanges::predeclare(&mut topology);
+        Self {
+            name,
+            store,
+            ids,
+            topology: RwLock::new(topology),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Moves on with every change that can alter a route. A route found after
+    /// this was read holds for as long as this stays the same.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Adds the queues that a message goes to, each once; none is no error.
+    ///
+    /// # Errors
+    /// 404 when there is no such exchange.
+    pub fn route(
+        &self,
+        exchange: &str,
+        keys: RoutingKeys<'_>,
+        headers: &mut dyn HeaderSource,
+        out: &mut Vec<Arc<Queue>>,
+    ) -> Result<(), Refusal> {
+        if self.topology.read().route(exchange, &keys, headers, out) {
+            return Ok(());
+        }
+        Err(self.exchange_title(exchange).not_found())
+    }
+
+    /// Whether clients may publish to `exchange`, and how.
+    ///
+    /// # Errors
+    /// 404 when there is no such exchange, 403 when it is internal.
+    pub fn check_publish(&self, exchange: &str) -> Result<PublishTarget, Refusal> {
+        if exchange.is_empty() {
+            return Ok(PublishTarget { cacheable: true });
+        }
+        let title = self.exchange_title(exchange);
+        let topology = self.topology.read();
+        let (id, found) = topology
+            .exchange_named(exchange)
+            .ok_or_else(|| title.not_found())?;
+        if found.spec.internal {
+            let text = format!("cannot publish to internal {title}");
+            return Err(access_refused(text));
+        }
+        Ok(PublishTarget {
+            cacheable: topology.routes_by_keys(id),
+        })
+    }
+
+    /// To be called with the topology locked, once it has changed.
+    fn changed(&self, durable: &[Change], effects: &mut Effects) {
+        self.generation.fetch_add(1, Ordering::Release);
+        if durable.is_empty() {
+            return;
+        }
+        let records: Vec<_> = durable.iter().map(Record::Topology).collect();
+        effects.stored(self.store.append(&records));
+    }
+
+    /// The changes that `gone` amount to.
+    fn deletions<'a>(&'a self, gone: &'a [ExchangeSpec]) -> impl Iterator<Item = Change> + 'a {
+        gone.iter()
+            .filter(|spec| spec.durable)
+            .map(|spec| Change::ExchangeDeleted {
+                vhost: Arc::clone(&self.name),
+                name: Arc::clone(&spec.name),
+            })
+    }
+
+    fn queue_title<'a>(&'a self, name: &'a str) -> Resource<'a> {
+        Resource::queue(name, &self.name)
+    }
+
+    fn exchange_title<'a>(&'a self, name: &'a str) -> Resource<'a> {
+        Resource::exchange(name, &self.name)
+    }
+}
+
+/// A name without the line ends that RabbitMQ takes out of names.
+fn without_line_ends(name: &str) -> Cow<'_, str> {
+    if name.contains(['\r', '\n']) {
+        Cow::Owned(name.replace(['\r', '\n'], ""))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+fn not_on_default_exchange() -> Refusal {
+    access_refused("operation not permitted on the default exchange")
+}

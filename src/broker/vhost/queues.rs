@@ -1,0 +1,222 @@
+//! Queues: declared, found and deleted.
+
+use std::sync::Arc;
+
+use super::{Vhost, without_line_ends};
+use crate::base::ids::ConnectionId;
+use crate::broker::arguments::{self, QUEUE_TYPE, QueueType};
+use crate::broker::change::Change;
+use crate::broker::effects::Effects;
+use crate::broker::equivalence;
+use crate::broker::queue::Queue;
+use crate::broker::resource::{RESERVED_PREFIX, Resource, precondition};
+use crate::broker::spec::QueueSpec;
+use crate::broker::topology::Topology;
+use crate::wire::method::QueueDeclare;
+use crate::wire::{Refusal, ReplyCode};
+
+impl Vhost {
+    /// Declares a queue for the connection `as_`, or finds the one there is.
+    /// `server_name` makes up a name when none is given.
+    ///
+    /// # Errors
+    /// 403 for reserved names, 404 when it was only asked for and isn't there,
+    /// 405 when it belongs to another connection, 406 when an argument or
+    /// property is bad or it exists otherwise, 540 for types of queue that
+    /// aren't there (`semantics` 6).
+    pub fn declare_queue(
+        &self,
+        request: &QueueDeclare<'_>,
+        as_: ConnectionId,
+        server_name: impl FnOnce() -> String,
+        effects: &mut Effects,
+    ) -> Result<Arc<Queue>, Refusal> {
+        if request.passive {
+            return self.queue(request.queue, as_);
+        }
+        let given = without_line_ends(request.queue);
+        let is_named = !given.is_empty();
+        let name = if is_named {
+            (*given).into()
+        } else {
+            check_may_be_named(request)?;
+            server_name().into()
+        };
+        let mut spec = QueueSpec {
+            name,
+            durable: request.durable && !request.exclusive,
+            exclusive: request.exclusive,
+            auto_delete: request.auto_delete,
+            arguments: request.arguments.clone(),
+        };
+        if spec.arguments.get(QUEUE_TYPE).is_none() {
+            spec.arguments.set(QUEUE_TYPE, QueueType::default().name());
+        }
+        let owner = request.exclusive.then_some(as_);
+        if let Some(queue) = self.declared(&self.topology.read(), &spec, owner)? {
+            return Ok(queue);
+        }
+        let title = self.queue_title(&spec.name);
+        if is_named && spec.name.starts_with(RESERVED_PREFIX) {
+            return Err(title.reserved());
+        }
+        check_properties(title, &spec, arguments::check(title, &spec.arguments)?)?;
+        let mut topology = self.topology.write();
+        // Another connection may have declared it in between.
+        if let Some(queue) = self.declared(&topology, &spec, owner)? {
+            return Ok(queue);
+        }
+        Ok(self.create_queue(&mut topology, spec, owner, effects))
+    }
+
+    /// The queue that is declared already, if it is the one `spec` declares.
+    fn declared(
+        &self,
+        topology: &Topology,
+        spec: &QueueSpec,
+        owner: Option<ConnectionId>,
+    ) -> Result<Option<Arc<Queue>>, Refusal> {
+        let Some(queue) = topology.queue(&*spec.name) else {
+            return Ok(None);
+        };
+        let title = self.queue_title(&spec.name);
+        if queue.owner() != owner {
+            return Err(title.locked());
+        }
+        equivalence::check_queue(title, queue.spec(), spec)?;
+        Ok(Some(Arc::clone(queue)))
+    }
+
+    fn create_queue(
+        &self,
+        topology: &mut Topology,
+        spec: QueueSpec,
+        owner: Option<ConnectionId>,
+        effects: &mut Effects,
+    ) -> Arc<Queue> {
+        let id = self.ids.next();
+        let change = spec.durable.then(|| Change::QueueDeclared {
+            vhost: Arc::clone(&self.name),
+            id,
+            spec: spec.clone(),
+        });
+        let (vhost, store) = (Arc::clone(&self.name), Arc::clone(&self.store));
+        let queue = Arc::new(Queue::new(id, vhost, spec, owner, store));
+        topology.insert_queue(&queue);
+        self.changed(change.as_slice(), effects);
+        queue
+    }
+
+    /// The queue called `name`, for the connection `as_`.
+    ///
+    /// # Errors
+    /// 404 when there is none, 405 when it belongs to another connection.
+    pub fn queue(&self, name: &str, as_: ConnectionId) -> Result<Arc<Queue>, Refusal> {
+        let name = without_line_ends(name);
+        let title = self.queue_title(&name);
+        let topology = self.topology.read();
+        let queue = topology.queue(&*name).ok_or_else(|| title.not_found())?;
+        check_owner(title, queue, as_)?;
+        Ok(Arc::clone(queue))
+    }
+
+    /// Deletes a queue with its messages and bindings, and the exchanges that
+    /// go with the latter; returns how many messages were ready. One that isn't
+    /// there is as good as deleted.
+    ///
+    /// # Errors
+    /// 405 when it belongs to another connection, 406 when it is to be unused
+    /// or empty and isn't, 540 when a quorum queue is to be empty.
+    pub fn delete_queue(
+        &self,
+        name: &str,
+        if_unused: bool,
+        if_empty: bool,
+        as_: ConnectionId,
+        effects: &mut Effects,
+    ) -> Result<u64, Refusal> {
+        let name = without_line_ends(name);
+        let title = self.queue_title(&name);
+        let mut topology = self.topology.write();
+        let Some(queue) = topology.queue(&*name).cloned() else {
+            return Ok(0);
+        };
+        check_owner(title, &queue, as_)?;
+        let is_quorum = arguments::queue_type(&queue.spec().arguments) == Some(QueueType::Quorum);
+        if is_quorum && if_empty {
+            let text = format!(
+                "cannot delete {title}. queue.delete operations with if-empty flag set are not \
+                 supported by quorum queues"
+            );
+            return Err(Refusal::new(ReplyCode::NotImplemented, text));
+        }
+        let ready = queue.delete_if(if_unused && !is_quorum, if_empty, effects)?;
+        self.forget_queue(&mut topology, &queue, effects);
+        Ok(ready)
+    }
+
+    /// Deletes a queue, whoever it belongs to and whatever is in it, if it is
+    /// still the one declared: an exclusive queue whose connection is gone, an
+    /// auto-delete queue without consumers.
+    pub fn remove_queue(&self, queue: &Arc<Queue>, effects: &mut Effects) {
+        let mut topology = self.topology.write();
+        let is_declared = topology
+            .queue(&**queue.name())
+            .is_some_and(|current| Arc::ptr_eq(current, queue));
+        if is_declared {
+            queue.delete(effects);
+            self.forget_queue(&mut topology, queue, effects);
+        }
+    }
+
+    /// The exclusive queues of a connection, oldest first.
+    pub fn queues_owned_by(&self, owner: ConnectionId) -> Vec<Arc<Queue>> {
+        self.topology.read().queues_owned_by(owner)
+    }
+
+    fn forget_queue(&self, topology: &mut Topology, queue: &Queue, effects: &mut Effects) {
+        let gone = topology.remove_queue(queue);
+        let deleted = queue.spec().durable.then(|| Change::QueueDeleted {
+            vhost: Arc::clone(&self.name),
+            id: queue.id(),
+            name: Arc::clone(queue.name()),
+        });
+        let changes: Vec<_> = deleted.into_iter().chain(self.deletions(&gone)).collect();
+        self.changed(&changes, effects);
+    }
+}
+
+/// Whether the connection `as_` may use a queue.
+pub(super) fn check_owner(
+    title: Resource<'_>,
+    queue: &Queue,
+    as_: ConnectionId,
+) -> Result<(), Refusal> {
+    match queue.owner() {
+        Some(owner) if owner != as_ => Err(title.locked()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the server may make up the name: a replicated queue outlives the
+/// connection that alone knows it.
+fn check_may_be_named(request: &QueueDeclare<'_>) -> Result<(), Refusal> {
+    match arguments::queue_type(&request.arguments) {
+        Some(kind @ QueueType::Quorum) => Err(precondition(format!(
+            "Cannot declare a server-named queue for type {}",
+            kind.internal_name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_properties(title: Resource<'_>, spec: &QueueSpec, kind: QueueType) -> Result<(), Refusal> {
+    let bad = match kind {
+        QueueType::Classic => return Ok(()),
+        QueueType::Quorum if spec.auto_delete => "auto-delete",
+        QueueType::Quorum if spec.exclusive => "exclusive-owner",
+        QueueType::Quorum if !spec.durable => "non-durable",
+        QueueType::Quorum => return Ok(()),
+    };
+    Err(precondition(format!("invalid property '{bad}' for {title}")))
+}

@@ -1,0 +1,77 @@
+//! Recovery: what a log says was declared, declared again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Vhost, bindings};
+use crate::base::ids::QueueId;
+use crate::broker::change::Change;
+use crate::broker::effects::Effects;
+use crate::broker::exchange::RouteTable;
+use crate::broker::queue::Queue;
+use crate::broker::spec::{ExchangeSpec, QueueSpec};
+use crate::broker::topology::Topology;
+
+impl Vhost {
+    /// Carries out a change without writing it. A log may be replayed over a
+    /// state that has some of it already: the end is the same.
+    pub fn restore(&self, change: &Change) {
+        let mut topology = self.topology.write();
+        match change {
+            Change::VhostCreated { .. } | Change::VhostDeleted { .. } => return,
+            Change::ExchangeDeclared { spec, .. } => restore_exchange(&mut topology, spec),
+            Change::ExchangeDeleted { name, .. } => {
+                if let Some(id) = topology.exchange_id(name) {
+                    topology.remove_exchange(id);
+                }
+            }
+            Change::QueueDeclared { id, spec, .. } => {
+                self.restore_queue(&mut topology, *id, spec);
+            }
+            Change::QueueDeleted { id, name, .. } => {
+                let current = topology.queue(&**name).cloned();
+                if let Some(queue) = current.filter(|queue| queue.id() == *id) {
+                    drop_queue(&mut topology, &queue);
+                }
+            }
+            Change::Bound { spec, .. } => bindings::rebind(&mut topology, spec),
+            Change::Unbound { spec, .. } => bindings::forget(&mut topology, spec),
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Numbers only go up, so of two queues of one name the one with the higher
+    /// number is the later one.
+    fn restore_queue(&self, topology: &mut Topology, id: QueueId, spec: &QueueSpec) {
+        self.ids.skip(id);
+        if let Some(current) = topology.queue(&*spec.name).cloned() {
+            if current.id() >= id {
+                return;
+            }
+            drop_queue(topology, &current);
+        }
+        let (vhost, store) = (Arc::clone(&self.name), Arc::clone(&self.store));
+        let queue = Queue::new(id, vhost, spec.clone(), None, store);
+        topology.insert_queue(&Arc::new(queue));
+    }
+}
+
+fn restore_exchange(topology: &mut Topology, spec: &ExchangeSpec) {
+    if topology.exchange_id(&spec.name).is_some() {
+        return;
+    }
+    match RouteTable::of_kind(&spec.kind) {
+        Some(table) => topology.insert_exchange(spec.clone(), table),
+        None => tracing::error!(
+            exchange = &*spec.name,
+            kind = &*spec.kind,
+            "recovered an exchange of a type this version doesn't have"
+        ),
+    }
+}
+
+fn drop_queue(topology: &mut Topology, queue: &Queue) {
+    // Nobody consumes yet, and the store knows already.
+    queue.delete(&mut Effects::default());
+    topology.remove_queue(queue);
+}

@@ -1,0 +1,92 @@
+//! What is declared, for people to look at.
+
+use std::sync::Arc;
+
+use super::Vhost;
+use crate::broker::queue::Queue;
+use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec};
+use crate::wire::FieldTable;
+
+impl Vhost {
+    /// All exchanges by name, the default exchange first.
+    pub fn exchanges(&self) -> Vec<ExchangeSpec> {
+        let mut all = vec![default_exchange()];
+        all.extend(self.topology.read().exchanges().cloned());
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// The exchange called `name`.
+    pub fn exchange(&self, name: &str) -> Option<ExchangeSpec> {
+        if name.is_empty() {
+            return Some(default_exchange());
+        }
+        let topology = self.topology.read();
+        let (_, exchange) = topology.exchange_named(name)?;
+        Some(exchange.spec.clone())
+    }
+
+    /// All queues by name.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        let mut all: Vec<_> = self.topology.read().queues().cloned().collect();
+        all.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+        all
+    }
+
+    /// All bindings by source, destination and key, with those of the default
+    /// exchange, which every queue has.
+    pub fn bindings(&self) -> Vec<BindingSpec> {
+        let topology = self.topology.read();
+        let implied = topology.queues().map(|queue| by_name(queue.name()));
+        sorted(implied.chain(topology.bindings()).collect())
+    }
+
+    /// The bindings that lead away from the exchange called `source`.
+    pub fn bindings_from(&self, source: &str) -> Vec<BindingSpec> {
+        let topology = self.topology.read();
+        if source.is_empty() {
+            return sorted(topology.queues().map(|q| by_name(q.name())).collect());
+        }
+        sorted(topology.bindings_from(source))
+    }
+
+    /// The bindings that lead to `destination`.
+    pub fn bindings_of(&self, destination: &Destination) -> Vec<BindingSpec> {
+        let topology = self.topology.read();
+        let mut all = topology.bindings_to(destination);
+        if let Destination::Queue(name) = destination
+            && topology.queue(&**name).is_some()
+        {
+            all.push(by_name(name));
+        }
+        sorted(all)
+    }
+}
+
+fn default_exchange() -> ExchangeSpec {
+    ExchangeSpec {
+        name: "".into(),
+        kind: "direct".into(),
+        durable: true,
+        auto_delete: false,
+        internal: false,
+        arguments: FieldTable::new(),
+    }
+}
+
+fn by_name(queue: &Arc<str>) -> BindingSpec {
+    BindingSpec {
+        source: "".into(),
+        destination: Destination::Queue(Arc::clone(queue)),
+        routing_key: Arc::clone(queue),
+        arguments: FieldTable::new(),
+    }
+}
+
+fn sorted(mut bindings: Vec<BindingSpec>) -> Vec<BindingSpec> {
+    fn key(binding: &BindingSpec) -> (&str, &str, &str) {
+        (&binding.source, binding.destination.name(), &binding.routing_key)
+    }
+    bindings.sort_by(|one, other| key(one).cmp(&key(other)));
+    bindings
+}
