@@ -220,7 +220,11 @@ fn check_dead_letter_key(value: &FieldValue, arguments: &FieldTable) -> Result<(
 }
 
 fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
-    one_of(value, &["at-most-once", "at-least-once"], "invalid_dlx_strategy")
+    one_of(
+        value,
+        &["at-most-once", "at-least-once"],
+        "invalid_dlx_strategy",
+    )
 }
 
 fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
@@ -229,7 +233,11 @@ fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
 }
 
 fn check_leader_locator(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
-    one_of(value, &["client-local", "balanced"], "invalid_queue_locator_arg")
+    one_of(
+        value,
+        &["client-local", "balanced"],
+        "invalid_queue_locator_arg",
+    )
 }
 
 fn check_delayed_retry_type(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {

@@ -1,6 +1,5 @@
 //! The bindings of a virtual host.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use ahash::RandomState;

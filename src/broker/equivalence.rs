@@ -19,7 +19,12 @@ pub(super) fn check_queue(
     received: &QueueSpec,
 ) -> Result<(), Refusal> {
     check_flag(queue, "durable", received.durable, current.durable)?;
-    check_flag(queue, "auto_delete", received.auto_delete, current.auto_delete)?;
+    check_flag(
+        queue,
+        "auto_delete",
+        received.auto_delete,
+        current.auto_delete,
+    )?;
     let kind = arguments::queue_type(&current.arguments);
     for name in arguments::compared(kind.unwrap_or_default()) {
         check_argument(queue, name, &received.arguments, &current.arguments)?;
@@ -41,7 +46,12 @@ pub(super) fn check_exchange(
         return Err(inequivalent(exchange, "type", &received, &current));
     }
     check_flag(exchange, "durable", received.durable, current.durable)?;
-    check_flag(exchange, "auto_delete", received.auto_delete, current.auto_delete)?;
+    check_flag(
+        exchange,
+        "auto_delete",
+        received.auto_delete,
+        current.auto_delete,
+    )?;
     check_flag(exchange, "internal", received.internal, current.internal)?;
     check_argument(
         exchange,

@@ -187,10 +187,8 @@ fn drop_duplicates(queues: &mut Vec<Arc<Queue>>, first: usize) {
         return;
     }
     if found > SCANNED_MAX {
-        let mut seen: HashSet<_, RandomState> = HashSet::with_capacity_and_hasher(
-            found,
-            RandomState::new(),
-        );
+        let mut seen: HashSet<_, RandomState> =
+            HashSet::with_capacity_and_hasher(found, RandomState::new());
         let mut at = 0;
         queues.retain(|queue| {
             at += 1;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::binding::{Binding, BindingId, BindingKey, Bindings};
-use super::exchange::{ExchangeId, RouteTable, Target, TargetId};
+use super::exchange::{ExchangeId, RouteTable, Target};
 use super::name::{ByName, Name};
 use super::queue::Queue;
 use super::spec::{BindingSpec, Destination, ExchangeSpec};
@@ -83,7 +83,10 @@ impl Topology {
 
     pub(super) fn queues_owned_by(&self, owner: ConnectionId) -> Vec<Arc<Queue>> {
         let all = (owner, QueueId(0))..=(owner, QueueId(u64::MAX));
-        self.owned.range(all).map(|(_, queue)| queue.clone()).collect()
+        self.owned
+            .range(all)
+            .map(|(_, queue)| queue.clone())
+            .collect()
     }
 
     pub(super) fn has_headers_bindings(&self) -> bool {
@@ -117,51 +120,57 @@ impl Topology {
         self.queues.insert(Name(Arc::clone(queue.name())), entry);
     }
 
-    /// Removes an exchange with its bindings, and every auto-delete exchange
-    /// that loses its last binding over it. All that went, in that order.
-    pub(super) fn remove_exchange(&mut self, id: ExchangeId) -> Vec<ExchangeSpec> {
-        let mut gone = Vec::new();
-        let mut doomed = vec![id];
-        while let Some(id) = doomed.pop() {
-            if self.exchange(id).is_some() {
-                self.remove_one_exchange(id, &mut gone, &mut doomed);
-            }
-        }
-        gone
-    }
-
-    fn remove_one_exchange(
+    /// Removes an exchange with its bindings. The exchanges that go with it,
+    /// having lost their last binding, are left for
+    /// [`remove_unused`](Self::remove_unused).
+    pub(super) fn remove_exchange(
         &mut self,
         id: ExchangeId,
-        gone: &mut Vec<ExchangeSpec>,
-        doomed: &mut Vec<ExchangeId>,
-    ) {
+        unused: &mut Vec<ExchangeId>,
+    ) -> Option<ExchangeSpec> {
         while let Some(binding) = self.exchange(id).and_then(|e| e.outbound.last().copied()) {
             self.remove_binding(binding);
         }
         while let Some(binding) = self.exchange(id).and_then(|e| e.inbound.last().copied()) {
-            doomed.extend(self.remove_binding(binding));
+            unused.extend(self.remove_binding(binding));
         }
-        let exchange = self.exchanges.remove(id.0 as usize);
+        let exchange = self.exchanges.try_remove(id.0 as usize)?;
         self.exchange_ids.remove(exchange.spec.name.as_bytes());
-        gone.push(exchange.spec);
+        Some(exchange.spec)
     }
 
-    /// Removes a queue with its bindings, and every auto-delete exchange that
-    /// loses its last binding over it. The latter, in that order.
-    pub(super) fn remove_queue(&mut self, queue: &Queue) -> Vec<ExchangeSpec> {
-        let name = queue.name().as_bytes();
+    /// Removes auto-delete exchanges that have lost their last binding, and
+    /// those that lose theirs over it. All that went, in that order.
+    pub(super) fn remove_unused(&mut self, mut unused: Vec<ExchangeId>) -> Vec<ExchangeSpec> {
         let mut gone = Vec::new();
-        while let Some(binding) = self.queues.get(name).and_then(|q| q.inbound.last().copied()) {
-            if let Some(unused) = self.remove_binding(binding) {
-                gone.extend(self.remove_exchange(unused));
-            }
+        while let Some(id) = unused.pop() {
+            gone.extend(self.remove_exchange(id, &mut unused));
         }
-        self.queues.remove(name);
+        gone
+    }
+
+    /// Removes a queue with its bindings. The exchanges that go with those.
+    pub(super) fn remove_queue(&mut self, queue: &Queue) -> Vec<ExchangeId> {
+        let unused = self.unbind_queue(queue);
+        self.queues.remove(queue.name().as_bytes());
         if let Some(owner) = queue.owner() {
             self.owned.remove(&(owner, queue.id()));
         }
-        gone
+        unused
+    }
+
+    /// Removes the bindings that lead to a queue. The exchanges that go with them.
+    pub(super) fn unbind_queue(&mut self, queue: &Queue) -> Vec<ExchangeId> {
+        let name = queue.name().as_bytes();
+        let mut unused = Vec::new();
+        while let Some(binding) = self
+            .queues
+            .get(name)
+            .and_then(|q| q.inbound.last().copied())
+        {
+            unused.extend(self.remove_binding(binding));
+        }
+        unused
     }
 
     /// What a destination is called within; [`None`] if it isn't declared.
@@ -230,7 +239,9 @@ impl Topology {
         let exchange = self.exchanges.get_mut(binding.source.0 as usize)?;
         self.headers_bindings -= usize::from(exchange.table.needs_headers());
         exchange.exchange_targets -= usize::from(matches!(binding.target, Target::Exchange(_)));
-        exchange.table.remove(id, &binding.routing_key, &binding.target);
+        exchange
+            .table
+            .remove(id, &binding.routing_key, &binding.target);
         let place = binding.place_at_source;
         let moved = take_place(&mut exchange.outbound, place);
         if let Some(moved) = moved.and_then(|id| self.bindings.get_mut(id)) {
@@ -262,7 +273,9 @@ impl Topology {
     }
 
     pub(super) fn bindings(&self) -> impl Iterator<Item = BindingSpec> {
-        self.bindings.iter().filter_map(|binding| self.spec_of(binding))
+        self.bindings
+            .iter()
+            .filter_map(|binding| self.spec_of(binding))
     }
 
     pub(super) fn bindings_from(&self, source: &str) -> Vec<BindingSpec> {
@@ -285,7 +298,10 @@ impl Topology {
     }
 
     fn spec_of(&self, binding: &Binding) -> Option<BindingSpec> {
-        let name_of = |id| self.exchange(id).map(|exchange| Arc::clone(&exchange.spec.name));
+        let name_of = |id| {
+            self.exchange(id)
+                .map(|exchange| Arc::clone(&exchange.spec.name))
+        };
         Some(BindingSpec {
             source: name_of(binding.source)?,
             destination: match &binding.target {

@@ -90,11 +90,7 @@ impl Vhosts {
         vhost.restore(change);
     }
 
-    fn add(
-        &self,
-        by_name: &mut HashMap<Arc<str>, Arc<Vhost>>,
-        name: Arc<str>,
-    ) -> Arc<Vhost> {
+    fn add(&self, by_name: &mut HashMap<Arc<str>, Arc<Vhost>>, name: Arc<str>) -> Arc<Vhost> {
         let vhost = Vhost::new(
             Arc::clone(&name),
             Arc::clone(&self.store),

@@ -10,7 +10,7 @@ use crate::broker::name::Name;
 
 /// What is bound to a direct exchange, by key.
 #[derive(Debug, Default)]
-pub(super) struct DirectTable {
+pub(in crate::broker) struct DirectTable {
     by_key: HashMap<Name, Targets, RandomState>,
 }
 

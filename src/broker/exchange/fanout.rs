@@ -4,7 +4,7 @@ use super::targets::{Target, Targets};
 
 /// Everything bound to a fanout exchange.
 #[derive(Debug, Default)]
-pub(super) struct FanoutTable {
+pub(in crate::broker) struct FanoutTable {
     targets: Targets,
 }
 

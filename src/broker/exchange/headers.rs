@@ -15,7 +15,7 @@ const MATCH: &[u8] = b"x-match";
 
 /// What is bound to a headers exchange.
 #[derive(Debug, Default)]
-pub(super) struct HeadersTable {
+pub(in crate::broker) struct HeadersTable {
     entries: Vec<Entry>,
     places: HashMap<BindingId, u32, RandomState>,
 }
@@ -175,4 +175,3 @@ pub(super) fn check_arguments(arguments: &FieldTable) -> Result<(), Refusal> {
         ),
     }))
 }
-

@@ -16,8 +16,6 @@
 //! words times nodes in the set: bindings that don't fit cost nothing, and no
 //! pattern, however twisted, costs more than its own length per word.
 
-use std::hash::BuildHasher;
-
 use ahash::RandomState;
 use hashbrown::HashTable;
 use slab::Slab;
@@ -26,7 +24,7 @@ use super::targets::{Target, Targets};
 
 /// What is bound to a topic exchange, by pattern.
 #[derive(Debug)]
-pub(super) struct TopicTrie {
+pub(in crate::broker) struct TopicTrie {
     nodes: Slab<Node>,
     /// The edges that are words, of all nodes: one table instead of many small ones.
     edges: HashTable<Edge>,
@@ -132,7 +130,10 @@ impl TopicTrie {
             }
         }
         for id in &reached[start..] {
-            self.nodes[*id as usize].targets.iter().for_each(&mut *found);
+            self.nodes[*id as usize]
+                .targets
+                .iter()
+                .for_each(&mut *found);
         }
     }
 
@@ -216,7 +217,9 @@ impl Node {
 
 /// How many `#` words a pattern has.
 pub(super) fn hash_words(pattern: &str) -> usize {
-    words(pattern.as_bytes()).filter(|word| *word == b"#").count()
+    words(pattern.as_bytes())
+        .filter(|word| *word == b"#")
+        .count()
 }
 
 fn edge_hash(from: NodeId, word_hash: u64) -> u64 {

@@ -79,10 +79,8 @@ impl Vhost {
             vhost: Arc::clone(&self.name),
             spec,
         });
-        let gone = match topology.remove_binding(id) {
-            Some(unused) => topology.remove_exchange(unused),
-            None => Vec::new(),
-        };
+        let unused = topology.remove_binding(id);
+        let gone = topology.remove_unused(unused.into_iter().collect());
         let changes: Vec<_> = unbound.into_iter().chain(self.deletions(&gone)).collect();
         self.changed(&changes, effects);
         Ok(())

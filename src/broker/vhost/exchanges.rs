@@ -149,7 +149,7 @@ impl Vhost {
         if if_unused && exchange.is_used() {
             return Err(title.in_use());
         }
-        let gone = topology.remove_exchange(id);
+        let gone = topology.remove_unused(vec![id]);
         let changes: Vec<_> = self.deletions(&gone).collect();
         self.changed(&changes, effects);
         Ok(())

@@ -175,7 +175,8 @@ impl Vhost {
     }
 
     fn forget_queue(&self, topology: &mut Topology, queue: &Queue, effects: &mut Effects) {
-        let gone = topology.remove_queue(queue);
+        let unused = topology.remove_queue(queue);
+        let gone = topology.remove_unused(unused);
         let deleted = queue.spec().durable.then(|| Change::QueueDeleted {
             vhost: Arc::clone(&self.name),
             id: queue.id(),
@@ -218,5 +219,7 @@ fn check_properties(title: Resource<'_>, spec: &QueueSpec, kind: QueueType) -> R
         QueueType::Quorum if !spec.durable => "non-durable",
         QueueType::Quorum => return Ok(()),
     };
-    Err(precondition(format!("invalid property '{bad}' for {title}")))
+    Err(precondition(format!(
+        "invalid property '{bad}' for {title}"
+    )))
 }

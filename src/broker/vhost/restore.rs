@@ -21,18 +21,16 @@ impl Vhost {
             Change::VhostCreated { .. } | Change::VhostDeleted { .. } => return,
             Change::ExchangeDeclared { spec, .. } => restore_exchange(&mut topology, spec),
             Change::ExchangeDeleted { name, .. } => {
+                // What goes along has its own record, here and everywhere below.
                 if let Some(id) = topology.exchange_id(name) {
-                    topology.remove_exchange(id);
+                    topology.remove_exchange(id, &mut Vec::new());
                 }
             }
             Change::QueueDeclared { id, spec, .. } => {
                 self.restore_queue(&mut topology, *id, spec);
             }
             Change::QueueDeleted { id, name, .. } => {
-                let current = topology.queue(&**name).cloned();
-                if let Some(queue) = current.filter(|queue| queue.id() == *id) {
-                    drop_queue(&mut topology, &queue);
-                }
+                restore_deletion(&mut topology, *id, name);
             }
             Change::Bound { spec, .. } => bindings::rebind(&mut topology, spec),
             Change::Unbound { spec, .. } => bindings::forget(&mut topology, spec),
@@ -67,6 +65,20 @@ fn restore_exchange(topology: &mut Topology, spec: &ExchangeSpec) {
             kind = &*spec.kind,
             "recovered an exchange of a type this version doesn't have"
         ),
+    }
+}
+
+/// A later queue of the same name stays, but not what an earlier part of the
+/// log bound to it, taking it for the one deleted here. Its own bindings are
+/// still to come.
+fn restore_deletion(topology: &mut Topology, id: QueueId, name: &str) {
+    let Some(current) = topology.queue(name).cloned() else {
+        return;
+    };
+    if current.id() <= id {
+        drop_queue(topology, &current);
+    } else {
+        topology.unbind_queue(&current);
     }
 }
 

@@ -85,7 +85,11 @@ fn by_name(queue: &Arc<str>) -> BindingSpec {
 
 fn sorted(mut bindings: Vec<BindingSpec>) -> Vec<BindingSpec> {
     fn key(binding: &BindingSpec) -> (&str, &str, &str) {
-        (&binding.source, binding.destination.name(), &binding.routing_key)
+        (
+            &binding.source,
+            binding.destination.name(),
+            &binding.routing_key,
+        )
     }
     bindings.sort_by(|one, other| key(one).cmp(&key(other)));
     bindings

@@ -1,0 +1,15 @@
+//! What may be declared, bound and deleted in a virtual host, and with which
+//! words it is refused (`semantics` 6 and 7).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod durability;
+mod exchange_types;
+mod exchanges;
+mod queues;
+mod speed;
+mod support;
