@@ -4,10 +4,23 @@
 //! [`Subscriber`](subscriber::Subscriber), what has to survive through
 //! [`Store`](store::Store), time comes in as [`Now`](crate::base::clock::Now).
 
+mod arguments;
+mod binding;
 pub mod change;
+pub mod dead_lettering;
 pub mod effects;
+mod equivalence;
+mod erlang;
+mod exchange;
 pub mod message;
+mod name;
+pub mod publishing;
 pub mod queue;
+mod resource;
+pub mod routing;
 pub mod spec;
 pub mod store;
 pub mod subscriber;
+mod topology;
+pub mod vhost;
+pub mod vhosts;

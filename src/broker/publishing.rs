@@ -31,7 +31,10 @@ impl Copies {
             return Ok(None);
         }
         let mut headers = properties.headers_table().map_err(|error| {
-            Refusal::new(ReplyCode::FrameError, format!("cannot decode headers: {error}"))
+            Refusal::new(
+                ReplyCode::FrameError,
+                format!("cannot decode headers: {error}"),
+            )
         })?;
         let mut copies = Self::default();
         copies.add(&headers, "CC")?;

@@ -33,10 +33,20 @@ pub struct Keys {
     #[arg(long, env = "HARRIER_DEFAULT_USER", value_name = "NAME")]
     pub default_user: Option<String>,
     /// That user's password [default: guest]
-    #[arg(long, env = "HARRIER_DEFAULT_PASS", value_name = "PASSWORD", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "HARRIER_DEFAULT_PASS",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
     pub default_pass: Option<String>,
     /// Users that may only log in from this machine [default: guest]
-    #[arg(long, env = "HARRIER_LOOPBACK_USERS", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "HARRIER_LOOPBACK_USERS",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
     pub loopback_users: Option<Vec<String>>,
     /// Connections served at the same time [default: 65536]
     #[arg(long, env = "HARRIER_CONNECTION_MAX", value_name = "N")]
@@ -77,9 +87,8 @@ impl Keys {
     /// A usage failure naming the file, the key, what was found and what was
     /// expected.
     pub fn from_file(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::Usage(format!("cannot read {}: {error}", path.display()))
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
         toml::from_str(&text).map_err(|error| {
             let text = error.to_string();
             Failure::Usage(format!("{}: {}", path.display(), text.trim_end()))

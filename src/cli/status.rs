@@ -22,7 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
     Exit code 0: it answers AMQP 0-9-1; 1: it doesn't.")]
 pub struct StatusCommand {
     /// Address of the broker
-    #[arg(long, env = "HARRIER_AMQP", value_name = "ADDR:PORT", default_value = "127.0.0.1:5672")]
+    #[arg(
+        long,
+        env = "HARRIER_AMQP",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:5672"
+    )]
     amqp: SocketAddr,
     /// How to print it [default: table on a terminal, else json]
     #[arg(long)]
@@ -67,7 +72,10 @@ impl StatusCommand {
             ("version", text("version")),
             ("harrier", text("harrier_version")),
             ("mechanisms", status.mechanisms.clone()),
-            ("answered_in_ms", format!("{:.1}", status.answered_in.as_secs_f64() * 1e3)),
+            (
+                "answered_in_ms",
+                format!("{:.1}", status.answered_in.as_secs_f64() * 1e3),
+            ),
         ];
         let default = if io::stdout().is_terminal() {
             Format::Table
@@ -75,7 +83,9 @@ impl StatusCommand {
             Format::Json
         };
         let printed = match self.format.unwrap_or(default) {
-            Format::Table => rows.map(|(name, value)| format!("{name:<16}{value}")).join("\n"),
+            Format::Table => rows
+                .map(|(name, value)| format!("{name:<16}{value}"))
+                .join("\n"),
             Format::Json => {
                 let object: serde_json::Map<_, _> = rows
                     .into_iter()

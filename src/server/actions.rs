@@ -40,7 +40,9 @@ pub(super) enum Verdict {
     CloseConnection,
     Failed,
     UpdateSecret,
-    Drop { delay: bool },
+    Drop {
+        delay: bool,
+    },
     Finished,
 }
 

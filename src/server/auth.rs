@@ -36,8 +36,10 @@ impl Authenticator for ConfiguredUser {
         let Login::Plain { user, password } = login else {
             return None;
         };
-        let known = same(user.as_bytes(), self.name.as_bytes()) & same(password, self.password.as_bytes());
-        let welcome = !password.is_empty() && (peer.to_canonical().is_loopback() || !self.loopback_only);
+        let known =
+            same(user.as_bytes(), self.name.as_bytes()) & same(password, self.password.as_bytes());
+        let welcome =
+            !password.is_empty() && (peer.to_canonical().is_loopback() || !self.loopback_only);
         (known && welcome).then(|| self.name.clone())
     }
 }

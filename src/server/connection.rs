@@ -134,7 +134,9 @@ impl ConnectionTask {
             Ok(End::HungUp) => tracing::warn!("client unexpectedly closed TCP connection"),
             Ok(End::HeartbeatMissed) => tracing::warn!("missed heartbeats from client"),
             Ok(End::HandshakeTimeout) => tracing::warn!("handshake timed out"),
-            Ok(End::CloseTimeout) => tracing::warn!("client didn't answer connection.close in time"),
+            Ok(End::CloseTimeout) => {
+                tracing::warn!("client didn't answer connection.close in time")
+            }
             Err(error) => tracing::warn!(%error, "socket error"),
         }
     }
@@ -249,7 +251,10 @@ impl ConnectionTask {
 
     /// Goes on once what was waited for is on disk.
     fn lift_barrier(&mut self) {
-        if self.barrier.is_some_and(|batch| batch <= self.shared.store.synced()) {
+        if self
+            .barrier
+            .is_some_and(|batch| batch <= self.shared.store.synced())
+        {
             self.barrier = None;
         }
     }
@@ -375,6 +380,8 @@ impl ConnectionTask {
             session.close();
         }
         self.protocol.shutdown(&mut self.replies);
-        self.timer.as_mut().reset(Instant::now() + SHUTDOWN_PATIENCE);
+        self.timer
+            .as_mut()
+            .reset(Instant::now() + SHUTDOWN_PATIENCE);
     }
 }

@@ -61,7 +61,10 @@ impl Server {
         tracing::info!(connections = self.shared.connections(), "stopping");
         self.shared.stop();
         let all = u32::try_from(self.shared.config.connections_max).unwrap_or(u32::MAX);
-        if timeout(STOP_PATIENCE, self.permits.acquire_many(all)).await.is_err() {
+        if timeout(STOP_PATIENCE, self.permits.acquire_many(all))
+            .await
+            .is_err()
+        {
             let left = self.shared.connections();
             tracing::warn!(connections = left, "clients that didn't answer are cut off");
         }

@@ -107,7 +107,12 @@ impl OutboxState {
     fn put_content(&mut self, channel: u16, message: &MessageView<'_>) {
         let out = &mut self.outgoing;
         let body = message.body;
-        encode::content_header(&mut out.tail, channel, body.len() as u64, message.properties);
+        encode::content_header(
+            &mut out.tail,
+            channel,
+            body.len() as u64,
+            message.properties,
+        );
         match message.shared_body {
             Some(shared) if body.len() > OUTBOX_COPY_MAX => {
                 let payload_max = encode::body_payload_max(self.frame_max);

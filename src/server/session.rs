@@ -166,7 +166,12 @@ impl Session {
     ///
     /// # Errors
     /// 406 when a delivery tag isn't outstanding (`semantics` 9.5).
-    pub fn settle(&mut self, number: u16, settle: Settle, transactional: bool) -> Result<(), BadAck> {
+    pub fn settle(
+        &mut self,
+        number: u16,
+        settle: Settle,
+        transactional: bool,
+    ) -> Result<(), BadAck> {
         if transactional {
             return self.settle_later(number, settle);
         }
@@ -285,7 +290,9 @@ impl Session {
 
     fn settle_shares(&mut self, shares: &mut Vec<Share>, settlement: Settlement) {
         for share in shares.drain(..) {
-            share.queue.settle(&share.held, settlement, &mut self.effects);
+            share
+                .queue
+                .settle(&share.held, settlement, &mut self.effects);
         }
     }
 
@@ -297,7 +304,10 @@ impl Session {
     /// The channel that a method came on.
     pub(super) fn channel_mut(&mut self, number: u16) -> Result<&mut Channel, Refusal> {
         self.channels.get_mut(&number).ok_or_else(|| {
-            Refusal::new(ReplyCode::InternalError, format!("channel {number} has no session"))
+            Refusal::new(
+                ReplyCode::InternalError,
+                format!("channel {number} has no session"),
+            )
         })
     }
 

@@ -126,7 +126,10 @@ fn server_properties() -> FieldTable {
         "per_consumer_qos",
     ];
     let mut properties = FieldTable::new();
-    let table: FieldTable = capabilities.map(|name| (name, true.into())).into_iter().collect();
+    let table: FieldTable = capabilities
+        .map(|name| (name, true.into()))
+        .into_iter()
+        .collect();
     properties.push("capabilities", table);
     properties.push("cluster_name", "harrier");
     properties.push("copyright", "Licensed under the Apache License 2.0");
