@@ -8,12 +8,16 @@ use crate::wire::method::{
     ChannelOpenOk, ConfirmSelectOk, TxSelectOk,
 };
 use crate::wire::parse::LongStr;
-use crate::wire::{Frame, Method, ReplyCode, encode};
+use crate::wire::{Frame, FrameKind, Method, ReplyCode, encode};
 
 use super::action::{Action, Settle};
 use super::channel::{Mode, State};
 use super::connection::{CONTINUE, Connection, Outcome, Stepped, parse_method};
 use super::error::{Failure, Ids, NO_METHOD};
+use super::names::NoQueue;
+
+/// Class, weight and body size, before the properties.
+const CONTENT_HEADER_LEN_MIN: usize = 12;
 
 const OPEN: Ids = (ChannelOpen::CLASS, ChannelOpen::ID);
 const CLOSE: Ids = (ChannelClose::CLASS, ChannelClose::ID);
@@ -254,6 +258,10 @@ impl Connection {
     pub(super) fn content_frame<'i>(&mut self, frame: Frame<'i>, input: &Bytes) -> Stepped<'i> {
         let id = frame.channel;
         let size_max = self.settings.message_size_max;
+        if frame.kind == FrameKind::Header && frame.payload.len() < CONTENT_HEADER_LEN_MIN {
+            let failure = Failure::unknown_frame(frame.kind.octet(), frame.payload);
+            return Err((id, failure));
+        }
         let Some(channel) = self.channels.get_mut(id) else {
             let text = "expected method frame, got non method frame instead";
             return Err((id, Failure::out_of_turn(NO_METHOD, text)));
@@ -280,97 +288,4 @@ fn answered<'i, 'm>(
 ) -> Result<Outcome<'i>, Failure> {
     encode::method(out, id, answer);
     Ok(Outcome::Act(Action::Continue))
-}
-
-/// An empty queue name, and no queue declared yet that it could stand for.
-pub(super) struct NoQueue;
-
-/// Names that differ from what the client sent: without CR and LF, or the
-/// queue declared last in place of an empty one.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    first: Option<String>,
-    second: Option<String>,
-    key: bool,
-}
-
-/// The name arguments of a method: the queue or exchange, a second one, and
-/// the routing key if an empty queue name stands for that too.
-struct NameSlots<'m, 'i> {
-    first: &'m mut &'i str,
-    /// Whether an empty first name stands for the queue declared last.
-    defaults: bool,
-    second: Option<&'m mut &'i str>,
-    key: Option<&'m mut &'i str>,
-}
-
-impl Names {
-    /// Takes down which names have to change; `true` when some do.
-    fn take(&mut self, method: &mut Method<'_>, last: Option<&str>) -> Result<bool, NoQueue> {
-        *self = Self::default();
-        let Some(slots) = NameSlots::of(method) else {
-            return Ok(false);
-        };
-        if slots.defaults && slots.first.is_empty() {
-            self.first = Some(last.ok_or(NoQueue)?.to_owned());
-            self.key = slots.key.is_some_and(|key| key.is_empty());
-        } else {
-            self.first = stripped(slots.first);
-        }
-        self.second = slots.second.and_then(|name| stripped(name));
-        Ok(self.first.is_some() || self.second.is_some())
-    }
-
-    /// Puts the changed names into the method.
-    pub(super) fn fill_in<'a>(&'a self, method: &mut Method<'a>) {
-        let Some(slots) = NameSlots::of(method) else {
-            return;
-        };
-        if let Some(name) = &self.first {
-            *slots.first = name;
-            if let (Some(key), true) = (slots.key, self.key) {
-                *key = name;
-            }
-        }
-        if let (Some(slot), Some(name)) = (slots.second, &self.second) {
-            *slot = name;
-        }
-    }
-}
-
-impl<'m, 'i> NameSlots<'m, 'i> {
-    fn of(method: &'m mut Method<'i>) -> Option<Self> {
-        let (first, defaults, second, key) = match method {
-            Method::ExchangeDeclare(m) => (&mut m.exchange, false, None, None),
-            Method::ExchangeDelete(m) => (&mut m.exchange, false, None, None),
-            Method::ExchangeBind(m) => (&mut m.destination, false, Some(&mut m.source), None),
-            Method::ExchangeUnbind(m) => (&mut m.destination, false, Some(&mut m.source), None),
-            Method::QueueDeclare(m) => (&mut m.queue, false, None, None),
-            Method::QueueBind(m) => {
-                let key = Some(&mut m.routing_key);
-                (&mut m.queue, true, Some(&mut m.exchange), key)
-            }
-            Method::QueueUnbind(m) => {
-                let key = Some(&mut m.routing_key);
-                (&mut m.queue, true, Some(&mut m.exchange), key)
-            }
-            Method::QueuePurge(m) => (&mut m.queue, true, None, None),
-            Method::QueueDelete(m) => (&mut m.queue, true, None, None),
-            Method::BasicConsume(m) => (&mut m.queue, true, None, None),
-            Method::BasicGet(m) => (&mut m.queue, true, None, None),
-            _ => return None,
-        };
-        Some(Self {
-            first,
-            defaults,
-            second,
-            key,
-        })
-    }
-}
-
-/// The name without CR and LF, if it has any.
-fn stripped(name: &str) -> Option<String> {
-    name.contains(['\r', '\n'])
-        .then(|| name.replace(['\r', '\n'], ""))
 }

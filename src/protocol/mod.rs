@@ -7,10 +7,12 @@
 //!        v                     |                            |
 //!   +---------------------------------------------------------------+
 //!   | Connection::step(input, at, out)                   -> Action  |
-//!   |   handshake   channel 0 until open-ok       auth              |
-//!   |   connection  frames, channel 0, closes     heartbeat         |
+//!   |   publish     what comes most, the short way                  |
+//!   |   connection  frames, channel 0, closes                       |
+//!   |   handshake   channel 0 until open-ok       auth, client      |
 //!   |   dispatch    methods of channels           names             |
-//!   |   channel     one a channel: assembly of contents, confirms   |
+//!   |   channel     one each: assembly of contents, confirm         |
+//!   |   answers     what the server calls back    heartbeat         |
 //!   +---------------------------------------------------------------+
 //!        ^
 //!        | authenticated, opened, close_ok, channel_close_ok, confirm, ...
@@ -45,6 +47,7 @@
 //! one the connection ([`ReplyCode::is_hard`](crate::wire::ReplyCode::is_hard)).
 
 mod action;
+mod answers;
 mod assembly;
 mod auth;
 mod channel;
@@ -56,6 +59,7 @@ mod erlang;
 mod error;
 mod handshake;
 mod heartbeat;
+mod names;
 mod publish;
 
 pub use crate::wire::Body;

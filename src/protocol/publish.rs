@@ -99,7 +99,7 @@ impl Connection {
         if header.channel != method.channel {
             return None;
         }
-        let content = checked_header(&header, size_max).ok()?;
+        let (content, parsed) = checked_header(&header, size_max).ok()?;
         let mut body = Body::Borrowed(&[]);
         if content.body_size > 0 {
             let (frame, body_end) = cut(input, end, payload_max)?;
@@ -126,7 +126,7 @@ impl Connection {
             routing_key: arguments.routing_key,
             mandatory: arguments.mandatory,
             properties: content.properties,
-            parsed: Properties::parse(content.properties).ok()?,
+            parsed,
             body,
             seq: channel.number_publish(),
             transactional: channel.is_tx(),

@@ -12,6 +12,7 @@
 //! octets; only then do the nom parsers of the other modules run, once, over
 //! exactly that frame. What they return borrows from the read buffer.
 
+mod check;
 pub mod content;
 pub mod encode;
 pub mod error;
