@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 /// Mutated inputs tried per target.
-const ROUNDS: u32 = 4000;
+const ROUNDS: u32 = 10_000;
 /// Changes made to a seed, at most.
 const CHANGES_MAX: u32 = 8;
 

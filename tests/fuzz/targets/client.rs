@@ -206,3 +206,10 @@ impl Server {
         }
     }
 }
+
+#[test]
+fn the_handshake_goes_well() {
+    let stream = good_handshake();
+    let server = Server::served([&stream[..]].into_iter());
+    assert_eq!(server.connection.state(), harrier::protocol::Phase::Running);
+}
