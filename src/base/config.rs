@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::limits;
 
 /// The configuration of a broker. Names are RabbitMQ's where it has one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where everything durable is kept.
     pub data_dir: PathBuf,
@@ -32,6 +32,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Octets of the largest body taken.
     pub max_message_size: u64,
+    /// The share of memory at which publishers are blocked.
+    pub vm_memory_high_watermark: f64,
     /// Consumers of one channel.
     pub consumer_max_per_channel: usize,
 }
@@ -50,6 +52,7 @@ impl Default for Config {
             heartbeat: limits::HEARTBEAT_SECS,
             handshake_timeout: limits::HANDSHAKE_TIMEOUT,
             max_message_size: limits::MESSAGE_SIZE_MAX,
+            vm_memory_high_watermark: 0.6,
             consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
         }
     }

@@ -34,6 +34,8 @@ pub const READ_BUDGET: usize = 128 * 1024;
 pub const READ_BUFFER: usize = 64 * 1024;
 /// Bytes waiting in an outbox at which its consumers stop being served.
 pub const OUTBOX_HIGH: usize = 1024 * 1024;
+/// Bytes that wait for the disk at which those who append wait, too.
+pub const STORE_PENDING_HIGH: usize = 32 * 1024 * 1024;
 /// Bodies up to this are copied into an outbox, larger ones chained.
 pub const OUTBOX_COPY_MAX: usize = 4096;
 /// Bodies up to this are stored within their message's record.

@@ -44,6 +44,17 @@ pub trait Store: Debug + Send + Sync {
 
     /// Wakes `waker` once, when `batch` is synced; at once if it is already.
     fn wake_when_synced(&self, batch: Batch, waker: &Waker);
+
+    /// Octets appended and not synced yet. Where they pile up, those who append
+    /// have to wait.
+    fn pending_bytes(&self) -> usize {
+        0
+    }
+
+    /// Whether the disk is full, so that nothing is synced until there is room.
+    fn is_disk_full(&self) -> bool {
+        false
+    }
 }
 
 /// A store that keeps nothing: for queues that don't survive a restart anyway,

@@ -66,6 +66,9 @@ pub struct Keys {
     /// Largest message body, bytes [default: 16777216]
     #[arg(long, env = "HARRIER_MAX_MESSAGE_SIZE", value_name = "BYTES")]
     pub max_message_size: Option<u64>,
+    /// Share of memory at which publishers are blocked [default: 0.6]
+    #[arg(long, env = "HARRIER_VM_MEMORY_HIGH_WATERMARK", value_name = "SHARE")]
+    pub vm_memory_high_watermark: Option<f64>,
     /// Consumers of one channel [default: 65536]
     #[arg(long, env = "HARRIER_CONSUMER_MAX_PER_CHANNEL", value_name = "N")]
     pub consumer_max_per_channel: Option<usize>,
@@ -116,6 +119,7 @@ impl Keys {
             heartbeat,
             handshake_timeout,
             max_message_size,
+            vm_memory_high_watermark,
             consumer_max_per_channel
         )
     }
@@ -144,6 +148,9 @@ impl Keys {
                 .handshake_timeout
                 .map_or(default.handshake_timeout, Duration::from_millis),
             max_message_size: self.max_message_size.unwrap_or(default.max_message_size),
+            vm_memory_high_watermark: self
+                .vm_memory_high_watermark
+                .unwrap_or(default.vm_memory_high_watermark),
             consumer_max_per_channel: self
                 .consumer_max_per_channel
                 .unwrap_or(default.consumer_max_per_channel),
@@ -159,6 +166,12 @@ fn check(config: &Config) -> Result<(), Failure> {
     at_least("frame_max", frame_max, frame_max_min)?;
     at_least("channel_max", config.channel_max.into(), 1)?;
     at_least("connection_max", config.connections_max as u64, 1)?;
+    let share = config.vm_memory_high_watermark;
+    if !(share > 0.0 && share <= 1.0) {
+        return Err(Failure::Usage(format!(
+            "vm_memory_high_watermark is {share}: expected more than 0 and at most 1"
+        )));
+    }
     if config.max_message_size > CONTENT_SIZE_MAX {
         let found = config.max_message_size;
         return Err(Failure::Usage(format!(

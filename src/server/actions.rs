@@ -22,13 +22,15 @@ const BASIC_ACK: (u16, u16) = (60, 80);
 const BASIC_PUBLISH: (u16, u16) = (60, 40);
 /// The class and method ids of `connection.open`.
 const CONNECTION_OPEN: (u16, u16) = (10, 40);
-/// The class and method ids of `connection.update-secret`.
-const UPDATE_SECRET: (u16, u16) = (10, 70);
 
 /// What became of one action, once what it borrowed is free again.
 pub(super) enum Verdict {
     Done,
-    Confirm(u16, u64, Option<Batch>),
+    Published {
+        channel: u16,
+        seq: Option<u64>,
+        batch: Option<Batch>,
+    },
     Method(u16, (u16, u16), Result<(), Refusal>),
     BadAck(BadAck),
     Login {
@@ -58,10 +60,13 @@ impl ConnectionTask {
         match action {
             Action::Publish(publish) => {
                 let (channel, seq) = (publish.channel, publish.seq);
-                match (session.publish(publish, &mut self.replies), seq) {
-                    (Ok(batch), Some(seq)) => Verdict::Confirm(channel, seq, batch),
-                    (Ok(_), None) => Verdict::Done,
-                    (Err(refusal), _) => Verdict::Method(channel, BASIC_PUBLISH, Err(refusal)),
+                match session.publish(publish, &mut self.replies) {
+                    Ok(batch) => Verdict::Published {
+                        channel,
+                        seq,
+                        batch,
+                    },
+                    Err(refusal) => Verdict::Method(channel, BASIC_PUBLISH, Err(refusal)),
                 }
             }
             Action::Settle { channel, settle } => {
@@ -83,7 +88,11 @@ impl ConnectionTask {
         let out = &mut self.replies;
         match verdict {
             Verdict::Done => {}
-            Verdict::Confirm(channel, seq, batch) => self.protocol.confirm(channel, seq, batch),
+            Verdict::Published {
+                channel,
+                seq,
+                batch,
+            } => self.published(channel, seq, batch),
             Verdict::Method(channel, ids, outcome) => self.conclude_method(channel, ids, outcome),
             Verdict::BadAck(bad) => self.refuse(bad.channel, BASIC_ACK, &bad.refusal),
             Verdict::CloseChannel(channel) => self.protocol.channel_close_ok(channel, out),
@@ -99,6 +108,19 @@ impl ConnectionTask {
             Verdict::UpdateSecret => self.protocol.secret_updated(out),
             Verdict::Drop { delay } => self.drop_after(delay),
             Verdict::Finished => self.finished = true,
+        }
+    }
+
+    fn published(&mut self, channel: u16, seq: Option<u64>, batch: Option<Batch>) {
+        self.stored = self.stored.max(batch);
+        if let Some(seq) = seq {
+            self.protocol.confirm(channel, seq, batch);
+        }
+        if self.shared.alarms.any() && !self.blocked {
+            self.blocked = true;
+            let reason = self.shared.alarms.reason();
+            tracing::warn!(reason, "blocked");
+            self.protocol.blocked(reason, &mut self.replies);
         }
     }
 

@@ -19,7 +19,9 @@ use super::outbox::{Outbox, Outgoing};
 use super::session::Session;
 use super::shared::Shared;
 use crate::base::ids::{Batch, ConnectionId};
-use crate::base::limits::{CLOSE_TIMEOUT, OUTBOX_HIGH, READ_BUDGET, READ_BUFFER};
+use crate::base::limits::{
+    CLOSE_TIMEOUT, OUTBOX_HIGH, READ_BUDGET, READ_BUFFER, STORE_PENDING_HIGH,
+};
 use crate::protocol::{Connection, Liveness, Phase};
 
 /// The first read of a connection; reads grow as long as they come back full.
@@ -79,6 +81,10 @@ pub struct ConnectionTask {
     writing: Outgoing,
     /// Replies have to wait until this batch is on disk, and input with them.
     pub(super) barrier: Option<Batch>,
+    /// The last batch that a publish went into.
+    pub(super) stored: Option<Batch>,
+    /// Not read, because it published while an alarm was on.
+    pub(super) blocked: bool,
     received: bool,
     sent: bool,
     /// Fires when something has to have happened.
@@ -110,6 +116,8 @@ impl ConnectionTask {
             replies: BytesMut::new(),
             writing: Outgoing::default(),
             barrier: None,
+            stored: None,
+            blocked: false,
             received: false,
             sent: false,
             timer: Box::pin(sleep_until(handshake)),
@@ -161,6 +169,10 @@ impl ConnectionTask {
         if let Some(session) = &mut self.session {
             session.begin_batch(self.shared.now());
         }
+        if self.blocked && !self.shared.alarms.any() {
+            self.blocked = false;
+            self.protocol.unblocked(&mut self.replies);
+        }
         if self.shared.is_stopping() && !self.shutting_down {
             self.shut_down();
         }
@@ -186,6 +198,7 @@ impl ConnectionTask {
         loop {
             self.lift_barrier();
             self.work();
+            self.wait_for_the_disk();
             if !self.may_read() {
                 return Ok((false, false));
             }
@@ -214,6 +227,7 @@ impl ConnectionTask {
     /// Whether more input is wanted now.
     fn may_read(&self) -> bool {
         self.barrier.is_none()
+            && !self.blocked
             && self.drop_at.is_none()
             && !self.finished
             && (self.writing.is_empty() || self.outbox.waiting() < OUTBOX_HIGH)
@@ -243,9 +257,22 @@ impl ConnectionTask {
 
     /// Carries out the units cut from the input, up to a barrier.
     fn work(&mut self) {
-        while self.at < self.units.len() && self.barrier.is_none() && self.drop_at.is_none() {
+        while self.at < self.units.len()
+            && self.barrier.is_none()
+            && self.drop_at.is_none()
+            && !self.blocked
+        {
             let verdict = self.step();
             self.conclude(verdict);
+        }
+    }
+
+    /// Holds a publisher back that is faster than the disk.
+    fn wait_for_the_disk(&mut self) {
+        if let Some(batch) = self.stored.take()
+            && self.shared.store.pending_bytes() > STORE_PENDING_HIGH
+        {
+            self.barrier = Some(batch);
         }
     }
 

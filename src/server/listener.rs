@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
 use super::connection::ConnectionTask;
+use super::flow;
 use super::shared::Shared;
 
 /// How long the listener waits after the system refused it a socket.
@@ -56,6 +57,7 @@ impl Server {
         tokio::select! {
             () = stop => {}
             () = self.accept() => {}
+            () = flow::watch(Arc::clone(&self.shared)) => {}
         }
         drop(self.listener);
         tracing::info!(connections = self.shared.connections(), "stopping");

@@ -8,6 +8,7 @@ mod actions;
 pub mod auth;
 mod channel;
 mod connection;
+mod flow;
 mod listener;
 mod methods;
 mod outbox;

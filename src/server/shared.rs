@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::auth::Authenticator;
+use super::flow::Alarms;
 use super::outbox::Outbox;
 use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::config::Config;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// Who decides about logins.
     pub authenticator: Box<dyn Authenticator>,
+    /// What publishers have to wait for.
+    pub alarms: Alarms,
     clock: SystemClock,
     stopping: AtomicBool,
     last_connection: AtomicU64,
@@ -58,6 +61,7 @@ impl Shared {
             vhosts,
             store,
             authenticator,
+            alarms: Alarms::default(),
             clock: SystemClock::new(),
             stopping: AtomicBool::new(false),
             last_connection: AtomicU64::new(0),
@@ -100,6 +104,11 @@ impl Shared {
     /// Has every connection close.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Has every connection look at what has changed.
+    pub fn wake_all(&self) {
         for outbox in self.outboxes.lock().values() {
             Wake::wake(Arc::clone(outbox));
         }

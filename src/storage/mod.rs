@@ -142,16 +142,6 @@ impl LogStore {
         Ok((Arc::new(store), replayed.recovered))
     }
 
-    /// Octets that were appended and aren't on disk yet.
-    pub fn pending_bytes(&self) -> usize {
-        self.gather.pending_bytes()
-    }
-
-    /// Whether the disk is full: nothing is synced until there is room again.
-    pub fn is_disk_full(&self) -> bool {
-        self.gather.disk_full()
-    }
-
     /// Puts everything appended on disk and ends the store's threads. What is
     /// appended from now on is dropped. Closing again does nothing.
     ///
@@ -190,6 +180,14 @@ impl Store for LogStore {
 
     fn wake_when_synced(&self, batch: Batch, waker: &Waker) {
         self.gather.wake_when_synced(batch, waker);
+    }
+
+    fn pending_bytes(&self) -> usize {
+        self.gather.pending_bytes()
+    }
+
+    fn is_disk_full(&self) -> bool {
+        self.gather.disk_full()
     }
 }
 
