@@ -17,7 +17,15 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "base",
         imports: &[],
-        never: &["tokio", "nom", "bytes", "std::fs", "std::net"],
+        never: &[
+            "tokio",
+            "nom",
+            "bytes",
+            "std::fs",
+            "std::net::TcpListener",
+            "std::net::TcpStream",
+            "std::net::UdpSocket",
+        ],
     },
     Layer {
         name: "wire",
@@ -91,8 +99,8 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// Files of the crate's root: they name the layers or wire them together.
-const ROOTS: [&str; 2] = ["src/lib.rs", "src/main.rs"];
+/// Files that stand above the layers: they name them or wire them together.
+const ROOTS: [&str; 3] = ["src/lib.rs", "src/main.rs", "src/cli/serve.rs"];
 
 /// The only places that read a clock: whoever drives the rest, once a batch.
 const CLOCK_READERS: [&str; 3] = ["src/base/clock.rs", "src/server/", "src/cli/"];
