@@ -1,10 +1,80 @@
-//! The `harrier` program.
+//! The `harrier` program: puts the layers together.
 
+use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use harrier::base::config::Config;
+use harrier::broker::store::Store;
+use harrier::broker::vhosts::Vhosts;
+use harrier::cli::{self, Failure};
+use harrier::server::Server;
+use harrier::server::auth::ConfiguredUser;
+use harrier::server::shared::Shared;
+use harrier::storage::{LogStore, StoreOptions};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    harrier::cli::run()
+    cli::run(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::Failed(format!("cannot start threads: {error}")))?;
+        runtime.block_on(serve(config))
+    })
+}
+
+/// Serves until the process is told to stop.
+async fn serve(config: Config) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    let (store, recovered) = LogStore::open(&config.data_dir, StoreOptions::default())
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let vhosts = Vhosts::restore(Arc::clone(&store) as Arc<dyn Store>, recovered);
+    let authenticator = Box::new(ConfiguredUser::new(&config));
+    let wanted = config.amqp;
+    let shared = Shared::new(
+        config,
+        vhosts,
+        Arc::clone(&store) as Arc<dyn Store>,
+        authenticator,
+    );
+    let server = Server::bind(Arc::new(shared)).await.map_err(|error| {
+        Failure::Failed(format!(
+            "cannot listen on {wanted}: {error}; choose another address with --amqp"
+        ))
+    })?;
+    let address = server.address().unwrap_or(wanted);
+    announce(&format!("harrier ready amqp={address}"));
+    server.run(stop).await;
+    store
+        .close()
+        .map_err(|error| Failure::Failed(format!("cannot close the store: {error}")))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The one line on stdout that scripts wait for.
+fn announce(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    // Nobody may be reading; the broker serves all the same.
+    let _unread = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// A future that is ready once the process is asked to stop.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let on = |kind| {
+        signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
+    };
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 use self::perf::PerfCommand;
 use self::serve::ServeCommand;
 use self::status::StatusCommand;
+use crate::base::config::Config;
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients can use unchanged.
 #[derive(Debug, Parser)]
@@ -50,12 +51,15 @@ enum Command {
     Perf(PerfCommand),
 }
 
-/// Runs the command that the process was started with.
-pub fn run() -> ExitCode {
+/// What runs the broker: it lies below everything the command line may know.
+pub type Serve = fn(Config) -> Result<(), Failure>;
+
+/// Runs the command that the process was started with; `serve` is the broker.
+pub fn run(serve: Serve) -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        None => arguments.serve.run(),
-        Some(Command::Serve(serve)) => serve.run(),
+        None => arguments.serve.run(serve),
+        Some(Command::Serve(command)) => command.run(serve),
         Some(Command::Status(status)) => status.run(),
         Some(Command::Perf(perf)) => perf.run(),
     };
