@@ -101,10 +101,9 @@ impl Channels {
 
     /// Adds a new channel in place of any with the same id.
     pub(super) fn open(&mut self, id: u16) {
-        let channel = Channel::new(id);
-        match self.place(id) {
-            Ok(place) => self.0[place] = channel,
-            Err(place) => self.0.insert(place, channel),
+        self.remove(id);
+        if let Err(place) = self.place(id) {
+            self.0.insert(place, Channel::new(id));
         }
     }
 

@@ -46,6 +46,9 @@
 //! Errors are sorted by what they take down: a soft code the channel, a hard
 //! one the connection ([`ReplyCode::is_hard`](crate::wire::ReplyCode::is_hard)).
 
+// What a peer sends gets this far: no index without a check.
+#![warn(clippy::indexing_slicing)]
+
 mod action;
 mod answers;
 mod assembly;

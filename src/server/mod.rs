@@ -4,6 +4,9 @@
 //! queues it publishes to and takes from; what they hand to other connections
 //! goes into those connections' outboxes.
 
+// What a peer sends gets this far: no index without a check.
+#![warn(clippy::indexing_slicing)]
+
 mod actions;
 pub mod auth;
 mod channel;

@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::frame::{FRAME_END, FrameKind};
+use super::frame::{FRAME_END, FrameKind, HEAD_LEN};
 use super::method::Method;
-use super::parse::{put_short_octets, put_short_str};
+use super::parse::{put_short_octets, put_short_str, set_len};
 use crate::base::limits::FRAME_OVERHEAD;
 
 /// The protocol header of AMQP 0-9-1, what a server answers to any other.
@@ -102,7 +102,6 @@ fn frame(out: &mut BytesMut, kind: FrameKind, channel: u16, payload: impl FnOnce
     let at = out.len();
     put_head(out, kind, channel, 0);
     payload(out);
-    let size = u32::try_from(out.len() - at - (FRAME_OVERHEAD - 1)).unwrap_or(u32::MAX);
-    out[at + 3..at + 7].copy_from_slice(&size.to_be_bytes());
+    set_len(out, at + 3, out.len() - at - HEAD_LEN);
     out.put_u8(FRAME_END);
 }

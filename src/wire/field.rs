@@ -8,7 +8,7 @@ use nom::number::complete::{
 
 use super::error::{DecodeError, complete, fail};
 use super::parse::{
-    Argument, Parsed, long_octets, put_long_octets, put_short_octets, short_octets,
+    Argument, Parsed, long_octets, put_long_octets, put_short_octets, set_len, short_octets,
 };
 use crate::base::limits::TABLE_DEPTH_MAX;
 
@@ -370,6 +370,5 @@ fn put_sized(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
     let at = out.len();
     out.put_u32(0);
     body(out);
-    let len = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
-    out[at..at + 4].copy_from_slice(&len.to_be_bytes());
+    set_len(out, at, out.len() - at - 4);
 }

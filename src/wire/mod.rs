@@ -12,6 +12,9 @@
 //! octets; only then do the nom parsers of the other modules run, once, over
 //! exactly that frame. What they return borrows from the read buffer.
 
+// What a peer sends gets this far: no index without a check.
+#![warn(clippy::indexing_slicing)]
+
 mod check;
 pub mod content;
 pub mod encode;

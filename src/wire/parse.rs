@@ -87,19 +87,27 @@ pub(super) fn long_octets(input: &[u8]) -> Parsed<'_, &[u8]> {
 /// the 255 octets that fit.
 pub fn put_short_str(out: &mut BytesMut, text: &str) {
     let cut = text.floor_char_boundary(SHORT_STR_MAX.min(text.len()));
-    put_short_octets(out, &text.as_bytes()[..cut]);
+    put_short_octets(out, text.get(..cut).unwrap_or_default().as_bytes());
 }
 
 /// Appends a short string of at most 255 octets; what is over is left out.
 pub(super) fn put_short_octets(out: &mut BytesMut, octets: &[u8]) {
-    let octets = &octets[..octets.len().min(SHORT_STR_MAX)];
+    let octets = octets.get(..SHORT_STR_MAX).unwrap_or(octets);
     out.put_u8(octets.len() as u8);
     out.put_slice(octets);
 }
 
 /// Appends a long string.
 pub(super) fn put_long_octets(out: &mut BytesMut, octets: &[u8]) {
-    let len = u32::try_from(octets.len()).unwrap_or(u32::MAX);
-    out.put_u32(len);
-    out.put_slice(&octets[..len as usize]);
+    let octets = octets.get(..u32::MAX as usize).unwrap_or(octets);
+    out.put_u32(octets.len() as u32);
+    out.put_slice(octets);
+}
+
+/// Writes `len` over the four octets at `at`, which were kept free for it.
+pub(super) fn set_len(out: &mut BytesMut, at: usize, len: usize) {
+    let len = u32::try_from(len).unwrap_or(u32::MAX);
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&len.to_be_bytes());
+    }
 }
