@@ -97,3 +97,33 @@ fn ten_thousand_queues_come_and_go() {
         }
     }
 }
+
+/// Octets of memory in use.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    let kib = line.split_whitespace().nth(1).unwrap();
+    kib.parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+#[ignore = "measures"]
+fn what_an_empty_queue_weighs() {
+    let count = 100_000;
+    let mut host = Host::new();
+    let before = resident();
+    for at in 0..count {
+        host.queue(&format!("a-queue-with-a-name-{at}"));
+        host.log.take();
+    }
+    let queues = resident();
+    for at in 0..count {
+        let name = format!("a-queue-with-a-name-{at}");
+        host.bind(to_queue("amq.topic", &name, &format!("some.key.{at}.#")))
+            .unwrap();
+        host.log.take();
+    }
+    let bindings = resident();
+    println!("an empty queue: {} octets", (queues - before) / count);
+    println!("a topic binding: {} octets", (bindings - queues) / count);
+}

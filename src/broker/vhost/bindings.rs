@@ -1,5 +1,6 @@
 //! Bindings: made and removed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::queues::check_owner;
@@ -103,7 +104,10 @@ impl Vhost {
 
 /// A binding as it is kept: names without line ends, arguments in order.
 fn checked(mut spec: BindingSpec) -> Result<BindingSpec, Refusal> {
-    let clean = |name: &Arc<str>| -> Arc<str> { (*without_line_ends(name)).into() };
+    let clean = |name: &Arc<str>| match without_line_ends(name) {
+        Cow::Borrowed(_) => Arc::clone(name),
+        Cow::Owned(clean) => clean.into(),
+    };
     spec.source = clean(&spec.source);
     spec.destination = match &spec.destination {
         Destination::Queue(name) => Destination::Queue(clean(name)),
