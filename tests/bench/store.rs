@@ -1,0 +1,237 @@
+//! What the durable store costs, beside a bare program that appends and syncs
+//! the same octets in the same batches on the same disk.
+//!
+//! `cargo bench --bench store -- [DIR]`: CPU is that of all threads of the
+//! process, the message's own making left out.
+#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+
+use std::fs;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use harrier::base::ids::{Batch, Position, QueueId};
+use harrier::base::limits::SEGMENT_SIZE;
+use harrier::broker::change::Change;
+use harrier::broker::message::{Content, Message};
+use harrier::broker::spec::QueueSpec;
+use harrier::broker::store::{Record, Store};
+use harrier::storage::{LogStore, StoreOptions};
+use harrier::wire::{Body, FieldTable};
+
+/// Messages appended before the ones before them have to be on disk.
+const BATCH: u64 = 2000;
+const ROUNDS: usize = 3;
+const QUEUE: QueueId = QueueId(1);
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    // Without it this is a test run, which has nothing to find out here.
+    if !arguments.any(|argument| argument == "--bench") {
+        return;
+    }
+    let dir = tempfile::tempdir_in(arguments.next().unwrap_or_else(|| ".".into()));
+    let dir = dir.expect("a directory");
+    for (size, messages) in [(100, 1_000_000), (1024, 300_000)] {
+        for round in 0..ROUNDS {
+            let bare = bare(&dir.path().join("bare"), size, messages);
+            report(&format!("bare {size} B, round {round}"), messages, &bare);
+            for acked in [false, true] {
+                let at = dir.path().join("store");
+                let used = store(&at, size, messages, acked);
+                let what = if acked { "publish+settle" } else { "publish" };
+                report(&format!("{what} {size} B, round {round}"), messages, &used);
+                fs::remove_dir_all(&at).expect("removed");
+            }
+        }
+    }
+    synchronous(&dir.path().join("one"));
+    recovery(&dir.path().join("recovery"));
+}
+
+struct Used {
+    cpu: Duration,
+    wall: Duration,
+    octets: u64,
+}
+
+fn measure(work: impl FnOnce() -> u64) -> Used {
+    let (cpu, started) = (cpu(), Instant::now());
+    let octets = work();
+    Used {
+        cpu: self::cpu() - cpu,
+        wall: started.elapsed(),
+        octets,
+    }
+}
+
+fn report(what: &str, messages: u64, used: &Used) {
+    let each = used.cpu.as_secs_f64() * 1e6 / messages as f64;
+    let rate = used.octets as f64 / 1e6 / used.wall.as_secs_f64();
+    let per_second = messages as f64 / used.wall.as_secs_f64();
+    println!("{what:32} {each:7.3} us CPU/message {rate:8.1} MB/s {per_second:10.0} messages/s");
+}
+
+/// CPU time of all threads of this process.
+fn cpu() -> Duration {
+    let tasks = fs::read_dir("/proc/self/task").expect("the threads");
+    let of = |path: &Path| {
+        let stat = fs::read_to_string(path).ok()?;
+        stat.split(' ').next()?.parse().ok()
+    };
+    let paths = tasks.flatten().map(|task| task.path().join("schedstat"));
+    Duration::from_nanos(paths.filter_map(|path| of(&path)).sum())
+}
+
+/// Appends and syncs, over and over the same zero-filled file.
+fn bare(path: &Path, size: usize, messages: u64) -> Used {
+    let file = fs::File::create(path).expect("a file");
+    file.write_all_at(&vec![0; SEGMENT_SIZE as usize], 0)
+        .expect("filled");
+    file.sync_all().expect("synced");
+    let made = message(1, size);
+    let mut buffer = Vec::new();
+    let used = measure(|| {
+        let mut offset = 0;
+        for _ in 0..messages / BATCH {
+            buffer.clear();
+            for _ in 0..BATCH {
+                buffer.extend_from_slice(black_box(made.record()));
+            }
+            if offset + buffer.len() as u64 > SEGMENT_SIZE {
+                offset = 0;
+            }
+            file.write_all_at(&buffer, offset).expect("written");
+            file.sync_data().expect("synced");
+            offset += buffer.len() as u64;
+        }
+        messages * made.record().len() as u64
+    });
+    fs::remove_file(path).expect("removed");
+    used
+}
+
+fn store(dir: &Path, size: usize, messages: u64, acked: bool) -> Used {
+    let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+    let made = message(1, size);
+    declare(&store);
+    let used = measure(|| {
+        let mut before = Batch(0);
+        for batch in 0..messages / BATCH {
+            let mut last = Batch(0);
+            for position in batch * BATCH + 1..=(batch + 1) * BATCH {
+                last = publish(&*store, position, &made);
+                if acked && position > BATCH {
+                    settle(&*store, position - BATCH);
+                }
+            }
+            wait(&*store, before);
+            before = last;
+        }
+        wait(&*store, before);
+        messages * made.record().len() as u64
+    });
+    store.close().expect("closes");
+    used
+}
+
+/// One message, its confirm, the next message.
+fn synchronous(dir: &Path) {
+    let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+    let made = message(1, 1024);
+    declare(&store);
+    let used = measure(|| {
+        for position in 1..=1000 {
+            let batch = publish(&*store, position, &made);
+            wait(&*store, batch);
+        }
+        1000 * made.record().len() as u64
+    });
+    report("one at a time, 1024 B", 1000, &used);
+    store.close().expect("closes");
+}
+
+fn recovery(dir: &Path) {
+    for size in [100, 1024] {
+        let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+        declare(&store);
+        let made = message(1, size);
+        for position in 1..=100_000 {
+            publish(&*store, position, &made);
+        }
+        store.close().expect("closes");
+        drop(store);
+        let started = Instant::now();
+        let (store, recovered) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+        let found: usize = recovered.messages.iter().map(|queue| queue.1.len()).sum();
+        println!(
+            "recovery of {found} messages of {size} B: {:.0} ms",
+            started.elapsed().as_secs_f64() * 1e3
+        );
+        drop(store);
+        fs::remove_dir_all(dir).expect("removed");
+    }
+}
+
+fn declare(store: &LogStore) {
+    let change = Change::QueueDeclared {
+        vhost: "/".into(),
+        id: QUEUE,
+        spec: QueueSpec {
+            name: "bench".into(),
+            durable: true,
+            exclusive: false,
+            auto_delete: false,
+            arguments: FieldTable::new(),
+        },
+    };
+    wait(store, store.append(&[Record::Topology(&change)]));
+}
+
+fn message(fill: u8, size: usize) -> Message {
+    Message::new(&Content {
+        exchange: "",
+        routing_key: "bench",
+        properties: &[0x10, 0, 2],
+        persistent: true,
+        dead_lettered: false,
+        body: Body::Borrowed(&vec![fill; size]),
+    })
+}
+
+fn publish(store: &dyn Store, position: u64, message: &Message) -> Batch {
+    store.append(&[Record::Publish {
+        queue: QUEUE,
+        position: Position(position),
+        message,
+    }])
+}
+
+fn settle(store: &dyn Store, position: u64) -> Batch {
+    store.append(&[Record::Settle {
+        queue: QUEUE,
+        position: Position(position),
+    }])
+}
+
+struct Bell(SyncSender<()>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // A bell that rang already need not ring again.
+        self.0.try_send(()).ok();
+    }
+}
+
+fn wait(store: &dyn Store, batch: Batch) {
+    if store.synced() >= batch {
+        return;
+    }
+    let (sender, rung) = sync_channel(1);
+    store.wake_when_synced(batch, &Waker::from(Arc::new(Bell(sender))));
+    rung.recv().expect("woken");
+}
