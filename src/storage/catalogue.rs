@@ -13,6 +13,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashSet;
 
@@ -33,6 +34,10 @@ const SEGMENT_SIZE: usize = 2 * 1024 * 1024;
 const CACHE_SIZE: u64 = 64 * 1024 * 1024;
 /// Arguments of a binding over this are named by their hash.
 const ARGUMENTS_IN_KEY_MAX: usize = 64;
+
+/// How often, and at what distance, opening is tried again.
+const OPEN_TRIES: u32 = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 const VERSION_KEY: &[u8] = b"mversion";
 const APPLIED_KEY: &[u8] = b"mapplied";
@@ -62,7 +67,7 @@ impl Catalogue {
             .segment_size(SEGMENT_SIZE)
             .cache_capacity(CACHE_SIZE)
             .flush_every_ms(None);
-        let db = config.open().map_err(failed("open", &path))?;
+        let db = open_database(&config).map_err(failed("open", &path))?;
         let catalogue = Self { db, path, files };
         catalogue.check_version()?;
         Ok(catalogue)
@@ -290,6 +295,27 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(sled::Error) -> Stor
         action,
         path: path.to_path_buf(),
         source,
+    }
+}
+
+/// Opens the database. One that this process closed just now may be locked for
+/// a moment more, until sled's own threads have let go of it; another process
+/// isn't waited for, since the data directory is locked by then.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "opening is done before there are tasks"
+)]
+fn open_database(config: &sled::Config) -> sled::Result<sled::Db> {
+    let mut patience = OPEN_TRIES;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if patience > 0 => {
+                tracing::debug!(%error, "the database can't be opened yet");
+                patience -= 1;
+                std::thread::sleep(OPEN_PAUSE);
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -24,6 +24,10 @@ use crate::broker::change::Change;
 /// How long a full disk is left alone before the next try.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(250);
 
+/// With frames of this many octets and more it doesn't pay to fill a segment
+/// with zeros first: what the file system has to note besides costs less.
+const LARGE_FRAME: u64 = 128 * 1024;
+
 /// What the thread owns.
 #[derive(Debug)]
 pub(super) struct Committer {
@@ -47,6 +51,7 @@ pub(super) struct Committer {
 pub(super) struct Active {
     segment: Prepared,
     offset: u64,
+    frames: u64,
     topology: bool,
 }
 
@@ -82,8 +87,10 @@ impl Committer {
         let synced = active.segment.file.sync_data();
         synced.map_err(StoreError::io("sync", &self.dir.segment(number)))?;
         active.offset += padded;
+        active.frames += 1;
         if active.offset > self.segment_size / 2 {
-            self.keeper.order(self.next_segment);
+            let small = active.frames * LARGE_FRAME > active.offset;
+            self.keeper.order(self.next_segment, small);
         }
         self.active = Some(active);
         Ok(place)
@@ -139,6 +146,7 @@ impl Committer {
         Ok(Active {
             segment,
             offset: HEADER_LEN as u64,
+            frames: 0,
             topology: false,
         })
     }

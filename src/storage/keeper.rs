@@ -3,10 +3,13 @@
 //!
 //! A segment is filled with zeros ahead of time, so that syncing a frame writes
 //! the frame and nothing about the file. One that is done with is filled
-//! already: it is used again under its next number.
+//! already: it is used again under its next number. Where batches are large the
+//! filling costs more than it saves, and is left out; it ends early when the
+//! segment is needed.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -19,7 +22,12 @@ use super::files::{Files, LogFile};
 use super::segment::{self, LogDir};
 
 /// Octets of zeros written at a time.
-const FILL_CHUNK: usize = 1024 * 1024;
+const FILL_CHUNK: usize = 256 * 1024;
+/// Octets of zeros between two syncs, so that a frame's own sync never waits
+/// for all of them.
+const FILL_SYNC: u64 = 4 * 1024 * 1024;
+/// Segments kept to be used again.
+const SPARES_MAX: usize = 2;
 /// How long a full disk is left alone before the next try.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(250);
 
@@ -39,12 +47,20 @@ pub(super) struct Keeper {
 
 #[derive(Debug, Default)]
 struct Orders {
-    wanted: Option<u64>,
+    wanted: Option<Wanted>,
+    /// Somebody waits for what is wanted.
+    urgent: bool,
     ready: Option<Prepared>,
     retired: VecDeque<Retired>,
     stopped: bool,
     failure: Option<StoreError>,
     disk_full: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    number: u64,
+    filled: bool,
 }
 
 #[derive(Debug)]
@@ -65,12 +81,12 @@ pub(super) struct Workshop {
 
 impl Keeper {
     /// Starts the thread.
-    pub(super) fn start(workshop: Workshop) -> std::io::Result<Self> {
+    pub(super) fn start(workshop: Workshop) -> io::Result<Self> {
         let orders = Arc::new((Mutex::new(Orders::default()), Condvar::new()));
         let worker = Worker {
             workshop,
             orders: Arc::clone(&orders),
-            spare: None,
+            spares: Vec::new(),
         };
         let thread = thread::Builder::new().name("log-keeper".into());
         let thread = thread.spawn(move || worker.run())?;
@@ -80,12 +96,12 @@ impl Keeper {
         })
     }
 
-    /// Orders a segment ahead of time.
-    pub(super) fn order(&self, number: u64) {
+    /// Orders a segment ahead of time, filled with zeros or not.
+    pub(super) fn order(&self, number: u64, filled: bool) {
         let (orders, changed) = &*self.orders;
         let mut orders = orders.lock();
         if orders.ready.is_none() && orders.wanted.is_none() {
-            orders.wanted = Some(number);
+            orders.wanted = Some(Wanted { number, filled });
             changed.notify_all();
         }
     }
@@ -100,15 +116,17 @@ impl Keeper {
         number: u64,
         waiting: impl Fn(bool),
     ) -> Result<Prepared, StoreError> {
-        self.order(number);
+        self.order(number, false);
         let (orders, changed) = &*self.orders;
         let mut orders = orders.lock();
+        orders.urgent = true;
         loop {
             if let Some(error) = orders.failure.take() {
                 return Err(error);
             }
             if let Some(ready) = orders.ready.take() {
                 waiting(false);
+                orders.urgent = false;
                 return Ok(ready);
             }
             waiting(orders.disk_full);
@@ -145,14 +163,14 @@ impl Keeper {
 }
 
 enum Job {
-    Prepare(u64),
+    Prepare(Wanted),
     Retire(Retired),
 }
 
 struct Worker {
     workshop: Workshop,
     orders: Arc<(Mutex<Orders>, Condvar)>,
-    spare: Option<PathBuf>,
+    spares: Vec<PathBuf>,
 }
 
 impl Worker {
@@ -160,7 +178,7 @@ impl Worker {
         while let Some(job) = self.next_job() {
             let done = match job {
                 Job::Retire(retired) => self.retire(&retired),
-                Job::Prepare(number) => self.prepare(number),
+                Job::Prepare(wanted) => self.prepare(wanted),
             };
             if let Err(error) = done {
                 self.fail(error);
@@ -180,8 +198,8 @@ impl Worker {
             if orders.stopped {
                 return None;
             }
-            if let Some(number) = orders.wanted {
-                return Some(Job::Prepare(number));
+            if let Some(wanted) = orders.wanted {
+                return Some(Job::Prepare(wanted));
             }
             changed.wait(&mut orders);
         }
@@ -193,8 +211,9 @@ impl Worker {
         changed.notify_all();
     }
 
-    fn prepare(&mut self, number: u64) -> Result<(), StoreError> {
-        let made = self.make(number);
+    fn prepare(&mut self, wanted: Wanted) -> Result<(), StoreError> {
+        let number = wanted.number;
+        let made = self.make(wanted);
         let (orders, changed) = &*self.orders;
         let mut orders = orders.lock();
         match made {
@@ -219,15 +238,17 @@ impl Worker {
 
     /// Makes a segment under another name, and gives it its own once all of it
     /// is on disk: whoever finds a segment finds it whole.
-    fn make(&mut self, number: u64) -> Result<Box<dyn LogFile>, StoreError> {
+    fn make(&mut self, wanted: Wanted) -> Result<Box<dyn LogFile>, StoreError> {
         let Workshop { files, dir, .. } = &self.workshop;
+        let number = wanted.number;
         let unfinished = dir.unfinished(number);
         let failed = || StoreError::io("prepare", &unfinished);
-        let file = match self.spare.take() {
+        let file = match self.spares.pop() {
             Some(spare) => files
                 .rename(&spare, &unfinished)
                 .and_then(|()| files.open(&unfinished)),
-            None => self.filled(&unfinished),
+            None if wanted.filled => self.filled(&unfinished),
+            None => files.create(&unfinished),
         };
         let file = file.map_err(failed())?;
         file.write_all_at(&segment::header(number), 0)
@@ -240,17 +261,19 @@ impl Worker {
         Ok(file)
     }
 
-    fn filled(&self, path: &std::path::Path) -> std::io::Result<Box<dyn LogFile>> {
+    fn filled(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         let file = self.workshop.files.create(path)?;
         let size = self.workshop.segment_size;
-        let zeros = vec![0; FILL_CHUNK.min(size as usize)];
+        let zeros = vec![0; FILL_CHUNK];
         let mut offset = 0;
-        while offset < size {
-            let len = (size - offset).min(zeros.len() as u64);
-            file.write_all_at(&zeros[..len as usize], offset)?;
-            // Piece by piece, so that a frame's sync never waits for all of it.
+        while offset < size && !self.orders.0.lock().urgent {
+            let piece_end = size.min(offset + FILL_SYNC);
+            while offset < piece_end {
+                let len = FILL_CHUNK.min((piece_end - offset) as usize);
+                file.write_all_at(&zeros[..len], offset)?;
+                offset += len as u64;
+            }
             file.sync_data()?;
-            offset += len;
         }
         Ok(file)
     }
@@ -266,10 +289,10 @@ impl Worker {
         let failed = || StoreError::io("retire", &path);
         let size = files.open(&path).and_then(|file| file.size());
         let size = size.map_err(failed())?;
-        if self.spare.is_none() && size == self.workshop.segment_size {
+        if self.spares.len() < SPARES_MAX && size <= self.workshop.segment_size {
             let spare = dir.spare(retired.number);
             files.rename(&path, &spare).map_err(failed())?;
-            self.spare = Some(spare);
+            self.spares.push(spare);
         } else {
             files.remove(&path).map_err(failed())?;
         }

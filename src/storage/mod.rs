@@ -116,7 +116,7 @@ impl LogStore {
             catalogue: Arc::clone(&catalogue),
         });
         let keeper = Arc::new(keeper.map_err(StoreError::io("start a thread for", dir))?);
-        keeper.order(replayed.next_segment);
+        keeper.order(replayed.next_segment, true);
         let unflushed = replayed.segments.iter().find(|segment| segment.topology);
         let committer = Committer {
             gather: Arc::clone(&gather),

@@ -81,7 +81,7 @@ fn cpu() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").expect("the threads");
     let of = |path: &Path| {
         let stat = fs::read_to_string(path).ok()?;
-        stat.split(' ').next()?.parse().ok()
+        stat.split(' ').next()?.parse::<u64>().ok()
     };
     let paths = tasks.flatten().map(|task| task.path().join("schedstat"));
     Duration::from_nanos(paths.filter_map(|path| of(&path)).sum())

@@ -2,5 +2,10 @@
 //! failing disks.
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
+mod codec;
+mod disk;
+mod faults;
+mod kill;
+mod power;
 mod restart;
 mod support;

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::change::Change;
 use harrier::broker::message::{Content, Message};
 use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use harrier::broker::store::{Record, Recovered, Store};
-use harrier::storage::{LogStore, StoreOptions};
+use harrier::storage::{LogStore, StoreError, StoreOptions};
 use harrier::wire::{Body, FieldTable, FieldValue};
 
 /// Small enough that a test fills many.
@@ -25,7 +25,17 @@ pub fn small_segments() -> StoreOptions {
 }
 
 pub fn open(dir: &Path) -> (Arc<LogStore>, Recovered) {
-    LogStore::open(dir, small_segments()).expect("the store opens")
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match LogStore::open(dir, small_segments()) {
+            // A child that another test is just starting has copies of all this
+            // process has open, until it runs its own program.
+            Err(StoreError::Locked { .. }) if Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            opened => return opened.expect("the store opens"),
+        }
+    }
 }
 
 /// A persistent message with `size` octets that differ by `number`.

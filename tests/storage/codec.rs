@@ -1,0 +1,146 @@
+//! Changes as octets: what goes in comes out, and damage is an error.
+
+use harrier::base::ids::QueueId;
+use harrier::broker::change::Change;
+use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
+use harrier::storage::{decode_change, encode_change};
+use harrier::wire::{FieldTable, FieldValue};
+use proptest::prelude::*;
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), "[a-z.\u{0}é]{1,20}", "\\PC{0,60}"]
+}
+
+fn value() -> impl Strategy<Value = FieldValue> {
+    let scalar = prop_oneof![
+        name().prop_map(FieldValue::str),
+        any::<i32>().prop_map(FieldValue::I32),
+        any::<i64>().prop_map(FieldValue::I64),
+        any::<bool>().prop_map(FieldValue::Bool),
+        any::<u64>().prop_map(FieldValue::Timestamp),
+        (-1e9..1e9).prop_map(FieldValue::F64),
+        Just(FieldValue::Void),
+    ];
+    scalar.prop_recursive(3, 20, 5, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(FieldValue::Array),
+            table_of(inner).prop_map(FieldValue::Table),
+        ]
+    })
+}
+
+fn table_of(values: impl Strategy<Value = FieldValue>) -> impl Strategy<Value = FieldTable> {
+    proptest::collection::vec(("[a-z-]{0,12}", values), 0..5)
+        .prop_map(|entries| entries.into_iter().collect())
+}
+
+fn exchange() -> impl Strategy<Value = ExchangeSpec> {
+    let flags = any::<(bool, bool, bool)>();
+    (name(), name(), flags, table_of(value())).prop_map(|(name, kind, flags, arguments)| {
+        let (durable, auto_delete, internal) = flags;
+        ExchangeSpec {
+            name: name.into(),
+            kind: kind.into(),
+            durable,
+            auto_delete,
+            internal,
+            arguments,
+        }
+    })
+}
+
+fn queue() -> impl Strategy<Value = QueueSpec> {
+    let flags = any::<(bool, bool, bool)>();
+    (name(), flags, table_of(value())).prop_map(|(name, flags, arguments)| {
+        let (durable, exclusive, auto_delete) = flags;
+        QueueSpec {
+            name: name.into(),
+            durable,
+            exclusive,
+            auto_delete,
+            arguments,
+        }
+    })
+}
+
+fn binding() -> impl Strategy<Value = BindingSpec> {
+    (name(), name(), any::<bool>(), name(), table_of(value())).prop_map(
+        |(source, to, is_queue, key, arguments)| BindingSpec {
+            source: source.into(),
+            destination: match is_queue {
+                true => Destination::Queue(to.into()),
+                false => Destination::Exchange(to.into()),
+            },
+            routing_key: key.into(),
+            arguments,
+        },
+    )
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let id = any::<u64>().prop_map(QueueId);
+    prop_oneof![
+        name().prop_map(|vhost| Change::VhostCreated {
+            vhost: vhost.into()
+        }),
+        name().prop_map(|vhost| Change::VhostDeleted {
+            vhost: vhost.into()
+        }),
+        (name(), exchange()).prop_map(|(vhost, spec)| Change::ExchangeDeclared {
+            vhost: vhost.into(),
+            spec
+        }),
+        (name(), name()).prop_map(|(vhost, name)| Change::ExchangeDeleted {
+            vhost: vhost.into(),
+            name: name.into()
+        }),
+        (name(), id.clone(), queue()).prop_map(|(vhost, id, spec)| Change::QueueDeclared {
+            vhost: vhost.into(),
+            id,
+            spec
+        }),
+        (name(), id, name()).prop_map(|(vhost, id, name)| Change::QueueDeleted {
+            vhost: vhost.into(),
+            id,
+            name: name.into()
+        }),
+        (name(), binding()).prop_map(|(vhost, spec)| Change::Bound {
+            vhost: vhost.into(),
+            spec
+        }),
+        (name(), binding()).prop_map(|(vhost, spec)| Change::Unbound {
+            vhost: vhost.into(),
+            spec
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_change_comes_back(change in change()) {
+        prop_assert_eq!(decode_change(&encode_change(&change)), Ok(change));
+    }
+
+    #[test]
+    fn a_change_cut_off_is_an_error(change in change(), cut in any::<prop::sample::Index>()) {
+        let octets = encode_change(&change);
+        prop_assert!(decode_change(&octets[..cut.index(octets.len())]).is_err());
+    }
+
+    #[test]
+    fn damaged_octets_never_panic(
+        change in change(),
+        at in any::<prop::sample::Index>(),
+        octet in any::<u8>(),
+    ) {
+        let mut octets = encode_change(&change);
+        let at = at.index(octets.len());
+        octets[at] = octet;
+        decode_change(&octets).ok();
+    }
+
+    #[test]
+    fn any_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+        decode_change(&octets).ok();
+    }
+}
