@@ -86,7 +86,7 @@ impl Assembly {
         frame: &Frame<'_>,
         message_size_max: u64,
     ) -> Result<Option<Box<Content>>, Failure> {
-        let (header, _) = checked_header(frame, message_size_max)?;
+        let header = checked_header(frame, message_size_max)?;
         content.properties = header.properties.to_vec();
         if header.body_size == 0 {
             return Ok(Some(content));
@@ -125,10 +125,10 @@ impl Assembly {
 }
 
 /// The header of a publish, checked in everything that doesn't need the broker.
-pub(super) fn checked_header<'a>(
+fn checked_header<'a>(
     frame: &Frame<'a>,
     message_size_max: u64,
-) -> Result<(ContentHeader<'a>, Properties<'a>), Failure> {
+) -> Result<ContentHeader<'a>, Failure> {
     if frame.kind != FrameKind::Header {
         return Err(not_a_header());
     }
@@ -147,7 +147,7 @@ pub(super) fn checked_header<'a>(
     if header.body_size > CONTENT_SIZE_MAX {
         return Err(Failure::content_too_large(header.body_size));
     }
-    let properties = parse_properties(header.properties)
+    parse_properties(header.properties)
         .map_err(|error| Failure::undecodable(error, PUBLISH, header.properties))?;
     if header.body_size > message_size_max {
         return Err(Failure::message_too_large(
@@ -155,12 +155,12 @@ pub(super) fn checked_header<'a>(
             message_size_max,
         ));
     }
-    Ok((header, properties))
+    Ok(header)
 }
 
 /// Properties that can go on to any consumer: their header table is looked
 /// through, too, since a broken one would break whoever gets it.
-fn parse_properties(raw: &[u8]) -> Result<Properties<'_>, DecodeError> {
+pub(super) fn parse_properties(raw: &[u8]) -> Result<Properties<'_>, DecodeError> {
     let properties = Properties::parse(raw)?;
     if let Some(entries) = properties.headers {
         FieldTable::check_entries(entries)?;

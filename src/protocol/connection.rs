@@ -143,7 +143,7 @@ impl Connection {
     /// Works on the unit at `*at` and moves `*at` past it. Replies that need
     /// nobody else are appended to `out`. A unit that isn't whole leaves `*at`
     /// where it is.
-    #[inline]
+    #[inline(always)]
     pub fn step<'a>(
         &'a mut self,
         input: &'a Bytes,
