@@ -30,6 +30,8 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SHORT_STR_MAX: usize = 255;
 /// Bytes read from one socket before its task yields to the others.
 pub const READ_BUDGET: usize = 128 * 1024;
+/// Bytes written to one socket before its task yields to the others.
+pub const WRITE_BUDGET: usize = 1024 * 1024;
 /// The size of a connection's read buffer, bytes.
 pub const READ_BUFFER: usize = 64 * 1024;
 /// Bytes waiting in an outbox at which its consumers stop being served.

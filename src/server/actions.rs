@@ -13,8 +13,9 @@ use crate::base::ids::Batch;
 use crate::base::limits::AUTH_FAILURE_DELAY;
 use crate::broker::vhost::Vhost;
 use crate::protocol::Action;
+use crate::wire::frame::HEAD_LEN;
 use crate::wire::method::{ExchangeDeclare, QueueDeclare, TxSelect};
-use crate::wire::{Refusal, ReplyCode};
+use crate::wire::{FrameHead, FrameKind, Method, Refusal, ReplyCode};
 
 /// The class and method ids of `basic.ack`, for the close of a channel.
 const BASIC_ACK: (u16, u16) = (60, 80);
@@ -51,6 +52,15 @@ pub(super) enum Verdict {
 impl ConnectionTask {
     /// Carries out the next unit of the input.
     pub(super) fn step(&mut self) -> Verdict {
+        // Acknowledgements gathered on one channel are settled before anything
+        // else, so that what they may be refused for hits no one else.
+        if let Some(session) = &mut self.session
+            && let Some(channel) = session.gathering_acks()
+            && !is_ack_on(channel, self.units.get(self.at..).unwrap_or_default())
+            && let Err(bad) = session.finish_acks()
+        {
+            return Verdict::BadAck(bad);
+        }
         let action = self
             .protocol
             .step(&self.units, &mut self.at, &mut self.replies);
@@ -76,10 +86,7 @@ impl ConnectionTask {
                     Err(bad) => Verdict::BadAck(bad),
                 }
             }
-            action => match session.finish_acks() {
-                Err(bad) => Verdict::BadAck(bad),
-                Ok(()) => carry_out(session, action, &mut self.replies),
-            },
+            action => carry_out(session, action, &mut self.replies),
         }
     }
 
@@ -211,6 +218,18 @@ impl ConnectionTask {
         self.timer.as_mut().reset(at);
         self.drop_at = Some(at);
     }
+}
+
+/// Whether `units` go on with a `basic.ack` on `channel`.
+fn is_ack_on(channel: u16, units: &[u8]) -> bool {
+    FrameHead::peek(units).is_some_and(|head| {
+        head.kind == FrameKind::Method.octet()
+            && head.channel == channel
+            && units
+                .get(HEAD_LEN..)
+                .and_then(Method::peek_ids)
+                .is_some_and(|ids| ids == BASIC_ACK)
+    })
 }
 
 /// Whether methods of a class are answered only when their effect is on disk.

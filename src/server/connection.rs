@@ -10,9 +10,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::actions::Verdict;
 use super::outbox::{Outbox, Outgoing};
@@ -20,7 +20,7 @@ use super::session::Session;
 use super::shared::Shared;
 use crate::base::ids::{Batch, ConnectionId};
 use crate::base::limits::{
-    CLOSE_TIMEOUT, OUTBOX_HIGH, READ_BUDGET, READ_BUFFER, STORE_PENDING_HIGH,
+    CLOSE_TIMEOUT, OUTBOX_HIGH, READ_BUDGET, READ_BUFFER, STORE_PENDING_HIGH, WRITE_BUDGET,
 };
 use crate::protocol::{Connection, Liveness, Phase};
 
@@ -30,6 +30,8 @@ const READ_MIN: usize = 4 * 1024;
 const WRITE_SLICES: usize = 64;
 /// How long a client may take to answer the close when the server stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the socket is kept for a peer to take in our last words.
+const LINGER: Duration = Duration::from_secs(1);
 /// A timer's time when nothing is due: no heartbeats were agreed on.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -56,6 +58,17 @@ enum Step {
     Wait,
     /// Stop.
     End(End),
+}
+
+/// How a round of writing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Nothing is left.
+    All,
+    /// The socket takes no more for now.
+    Some,
+    /// It is somebody else's turn.
+    Enough,
 }
 
 /// The state of one connection's task.
@@ -136,6 +149,9 @@ impl ConnectionTask {
             session.begin_batch(self.shared.now());
             session.close();
         }
+        if matches!(end, Ok(End::Closed)) {
+            self.linger().await;
+        }
         self.shared.deregister(self.id);
         match end {
             Ok(End::Closed) => tracing::info!("closed"),
@@ -163,6 +179,19 @@ impl ConnectionTask {
         }
     }
 
+    /// Lets what was written arrive: closing a socket with input unread resets
+    /// it, and the peer may lose our last words.
+    async fn linger(&mut self) {
+        let drain = async {
+            self.stream.shutdown().await?;
+            let mut left = [0; 1024];
+            while self.stream.read(&mut left).await? > 0 {}
+            io::Result::Ok(())
+        };
+        // However it ends, the socket is closed next.
+        let _outcome = timeout(LINGER, drain).await;
+    }
+
     /// One batch of work: what was read is carried out, everybody concerned is
     /// told, what is ready is written.
     fn turn(&mut self) -> io::Result<Step> {
@@ -175,11 +204,14 @@ impl ConnectionTask {
         }
         if self.shared.is_stopping() && !self.shutting_down {
             self.shut_down();
+            if self.session.is_none() {
+                return Ok(Step::End(End::Closed));
+            }
         }
         let (more, hung_up) = self.read_and_work()?;
         self.end_batch();
         let written = self.write()?;
-        if self.finished && written {
+        if self.finished && written == Written::All {
             return Ok(Step::End(End::Closed));
         }
         if hung_up {
@@ -187,7 +219,8 @@ impl ConnectionTask {
             let end = if expected { End::Closed } else { End::HungUp };
             return Ok(Step::End(end));
         }
-        Ok(if more { Step::Again } else { Step::Wait })
+        let again = more || written == Written::Enough;
+        Ok(if again { Step::Again } else { Step::Wait })
     }
 
     /// Reads and works until there is nothing more, the budget is used up or
@@ -307,14 +340,18 @@ impl ConnectionTask {
         }
     }
 
-    /// Writes as much as the socket takes; whether that was everything.
-    fn write(&mut self) -> io::Result<bool> {
+    /// Writes as much as the socket takes, within the budget.
+    fn write(&mut self) -> io::Result<Written> {
+        let mut budget = WRITE_BUDGET;
         loop {
             if self.writing.is_empty() {
                 self.outbox.take(&mut self.writing);
             }
             if self.writing.is_empty() {
-                return Ok(true);
+                return Ok(Written::All);
+            }
+            if budget == 0 {
+                return Ok(Written::Enough);
             }
             let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
             let filled = self.writing.fill(&mut slices);
@@ -322,10 +359,13 @@ impl ConnectionTask {
             match self.stream.try_write_vectored(slices) {
                 Ok(written) => {
                     self.sent = true;
+                    budget = budget.saturating_sub(written);
                     self.writing.advance(written);
                     self.reopen();
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Written::Some);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -176,15 +176,16 @@ impl Session {
             return self.settle_later(number, settle);
         }
         if let Settle::Ack { tag, multiple } = settle {
-            if self.acks.channel != number {
-                self.finish_acks()?;
-                self.acks.channel = number;
-            }
+            self.acks.channel = number;
             self.acks.tags.push((tag, multiple));
             return Ok(());
         }
-        self.finish_acks()?;
         self.settle_now(number, settle)
+    }
+
+    /// The channel whose acknowledgements are being gathered.
+    pub fn gathering_acks(&self) -> Option<u16> {
+        (!self.acks.tags.is_empty()).then_some(self.acks.channel)
     }
 
     /// Carries out the acknowledgements gathered. To be called before anything
