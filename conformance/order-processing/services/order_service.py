@@ -19,6 +19,10 @@ from orders import Order, order
 WINDOW = 50
 
 
+class Unroutable(Exception):
+    """The order came back because no queue takes it: sending it again would not help."""
+
+
 async def main() -> None:
     url = os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")
     journal = Journal("order-service")
@@ -59,10 +63,8 @@ async def place(shop, journal: Journal, placed: Order) -> bool:
     journal.record("published", placed.message_id)
     try:
         await shop.publish(message, routing_key="order.placed", mandatory=True, timeout=10)
-    except PublishError:
-        # No queue wants it: sending it again would not help, so say so and stop.
-        journal.record("returned", placed.message_id)
-        raise
+    except PublishError as returned:
+        raise Unroutable(placed.order_id) from returned
     except (DeliveryError, TimeoutError, *CONNECTION_EXCEPTIONS) as error:
         print(f"{placed.order_id} not confirmed: {error!r}", flush=True)
         return False

@@ -26,7 +26,7 @@ def main() -> None:
             with pika.BlockingConnection(pika.URLParameters(url)) as connection:
                 consume(connection.channel(), journal)
         except AMQPError as error:
-            print(f"connection lost, trying again: {error!r}", flush=True)
+            print(f"trying again after {error!r}", flush=True)
             time.sleep(0.2)
 
 
