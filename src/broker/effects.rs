@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::queue::{DeadLetter, Queue};
-use super::subscriber::Wake;
+use super::subscriber::{Subscriber, Wake};
 use crate::base::ids::Batch;
 
 /// Gathers what is left to do over a batch of operations.
@@ -14,6 +14,7 @@ use crate::base::ids::Batch;
 pub struct Effects {
     batch: Option<Batch>,
     wakes: Vec<Arc<dyn Wake>>,
+    cancelled: Vec<Arc<dyn Subscriber>>,
     dead_letters: Vec<DeadLetter>,
     unused: Vec<Arc<Queue>>,
 }
@@ -38,6 +39,19 @@ impl Effects {
     pub fn wake_all(&mut self) {
         for who in self.wakes.drain(..) {
             who.wake();
+        }
+    }
+
+    /// Notes a consumer whose queue is gone.
+    pub fn cancel_later(&mut self, subscriber: Arc<dyn Subscriber>) {
+        self.cancelled.push(subscriber);
+    }
+
+    /// Tells the consumers whose queue is gone. For when whoever deleted it has
+    /// been answered: RabbitMQ's `delete-ok` comes before its `cancel`.
+    pub fn tell_cancelled(&mut self) {
+        for subscriber in std::mem::take(&mut self.cancelled) {
+            subscriber.cancelled(self);
         }
     }
 

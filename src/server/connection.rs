@@ -31,7 +31,7 @@ const WRITE_SLICES: usize = 64;
 /// How long a client may take to answer the close when the server stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the socket is kept for a peer to take in our last words.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
 /// A timer's time when nothing is due: no heartbeats were agreed on.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -335,8 +335,10 @@ impl ConnectionTask {
         if self.barrier.is_none() {
             self.outbox.append(&mut self.replies);
         }
-        if let Some(session) = &mut self.session {
-            session.end_batch();
+        match &mut self.session {
+            Some(session) if self.barrier.is_none() => session.end_batch(),
+            Some(session) => session.wake_all(),
+            None => {}
         }
     }
 

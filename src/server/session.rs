@@ -108,8 +108,15 @@ impl Session {
         }
     }
 
-    /// Ends a batch of work: everybody who was delivered to is woken.
+    /// Ends a batch of work whose answers are out: consumers that lost their
+    /// queue are told, everybody who was delivered to is woken.
     pub fn end_batch(&mut self) {
+        self.effects.tell_cancelled();
+        self.effects.wake_all();
+    }
+
+    /// Wakes everybody who was delivered to, while answers are held back.
+    pub fn wake_all(&mut self) {
         self.effects.wake_all();
     }
 

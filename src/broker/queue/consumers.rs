@@ -45,6 +45,11 @@ impl Consumer {
         self.spec.no_ack
     }
 
+    /// The receiving end, for good.
+    pub fn into_subscriber(self) -> Arc<dyn Subscriber> {
+        self.subscriber
+    }
+
     /// The receiving end.
     pub fn subscriber(&self) -> &Arc<dyn Subscriber> {
         &self.subscriber

@@ -315,11 +315,11 @@ impl QueueCore {
         }
     }
 
-    /// Empties the queue for good and tells its consumers.
+    /// Empties the queue for good; its consumers are to be told.
     pub fn delete(&mut self, effects: &mut Effects) -> u64 {
         self.deleted = true;
         for consumer in self.consumers.take() {
-            consumer.subscriber().cancelled(effects);
+            effects.cancel_later(consumer.into_subscriber());
         }
         self.held = Slab::new();
         self.ready.take().len() as u64

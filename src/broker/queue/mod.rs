@@ -222,7 +222,7 @@ impl Queue {
         self.core.lock().restore(messages);
     }
 
-    /// Deletes the queue: its messages are gone, its consumers are told.
+    /// Deletes the queue: its messages are gone, its consumers are to be told.
     /// Returns how many messages were ready.
     pub fn delete(&self, effects: &mut Effects) -> u64 {
         let mut core = self.core.lock();
