@@ -13,11 +13,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use hashbrown::HashSet;
 
 use super::codec::{self, put_destination, put_text};
+use super::database;
 use super::error::StoreError;
 use super::files::Files;
 use super::segment::VERSION;
@@ -28,16 +28,8 @@ use crate::broker::spec::{BindingSpec, Destination};
 /// sled puts 17 values in a leaf, and a leaf over a quarter of its segments in
 /// a file of its own, which it doesn't sync.
 const PIECE: usize = 16 * 1024;
-/// Octets of sled's own segments.
-const SEGMENT_SIZE: usize = 2 * 1024 * 1024;
-/// Octets of pages that sled keeps at hand.
-const CACHE_SIZE: u64 = 64 * 1024 * 1024;
 /// Arguments of a binding over this are named by their hash.
 const ARGUMENTS_IN_KEY_MAX: usize = 64;
-
-/// How often, and at what distance, opening is tried again.
-const OPEN_TRIES: u32 = 100;
-const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 const VERSION_KEY: &[u8] = b"mversion";
 const APPLIED_KEY: &[u8] = b"mapplied";
@@ -45,6 +37,9 @@ const LAST_QUEUE_KEY: &[u8] = b"mlast-queue";
 
 /// A place in the log: a segment and the offset of a frame in it.
 pub(super) type Place = (u64, u64);
+
+/// Before the first frame of all.
+const NOTHING_APPLIED: Place = (0, 0);
 
 /// The database.
 #[derive(Debug)]
@@ -55,21 +50,39 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    /// Opens the database within a data directory, or makes it.
+    /// Opens the database within a data directory, or makes it. One that is
+    /// damaged is set aside and begun anew: the log has what it takes to bring
+    /// it up again.
     ///
     /// # Errors
     /// [`StoreError`] when it can't be read or has another version.
     pub(super) fn open(data_dir: &Path, files: Arc<dyn Files>) -> Result<Self, StoreError> {
         let path = data_dir.join("sled");
-        remove_torn_snapshots(&path)?;
-        let config = sled::Config::default()
-            .path(&path)
-            .segment_size(SEGMENT_SIZE)
-            .cache_capacity(CACHE_SIZE)
-            .flush_every_ms(None);
-        let db = open_database(&config).map_err(failed("open", &path))?;
-        let catalogue = Self { db, path, files };
+        match Self::open_at(&path, &files) {
+            Err(error) if database::is_damage(&error) => {
+                let kept = database::set_aside(&path)?;
+                tracing::error!(
+                    %error,
+                    kept = %kept.display(),
+                    "the database is damaged: it is set aside and made again from the log"
+                );
+                Self::open_at(&path, &files)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_at(path: &Path, files: &Arc<dyn Files>) -> Result<Self, StoreError> {
+        let catalogue = Self {
+            db: database::open(path)?,
+            path: path.to_path_buf(),
+            files: Arc::clone(files),
+        };
         catalogue.check_version()?;
+        // All of it is looked at, so that damage shows now or not at all.
+        catalogue.applied()?;
+        catalogue.last_queue_id()?;
+        catalogue.changes()?;
         Ok(catalogue)
     }
 
@@ -90,7 +103,9 @@ impl Catalogue {
     /// # Errors
     /// [`StoreError`] when the database or the disk refuses.
     pub(super) fn make_durable(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(failed("flush", &self.path))?;
+        self.db
+            .flush()
+            .map_err(database::failed("flush", &self.path))?;
         // sled's flush starts the writing and doesn't wait for the disk.
         let file = self.path.join("db");
         let synced = self.files.sync_path(&file);
@@ -100,7 +115,7 @@ impl Catalogue {
     /// Where the last change that was applied is in the log.
     pub(super) fn applied(&self) -> Result<Place, StoreError> {
         let Some(value) = self.get(APPLIED_KEY)? else {
-            return Ok((0, 0));
+            return Ok(NOTHING_APPLIED);
         };
         let (segment, offset) = value.split_at_checked(8).ok_or_else(|| self.strange())?;
         let number = |octets: &[u8]| octets.try_into().map(u64::from_be_bytes);
@@ -202,27 +217,51 @@ impl Catalogue {
         Ok(changes)
     }
 
-    /// The changes whose keys start with `prefix`, put together from their pieces.
+    /// The same changes as records of the log.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(super) fn put_checkpoint(&self, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        for kind in *b"vxqb" {
+            self.scan_octets(&[kind], |change| {
+                codec::put_encoded_topology(out, change);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The changes whose keys start with `prefix`.
     fn scan(&self, prefix: &[u8]) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
-        let mut gathered = Vec::new();
-        let mut decode = |octets: &[u8]| {
-            if !octets.is_empty() {
-                let change = codec::decode_change(octets);
-                changes.push(change.map_err(|_| self.strange())?);
-            }
+        self.scan_octets(prefix, |octets| {
+            let change = codec::decode_change(octets);
+            changes.push(change.map_err(|_| self.strange())?);
             Ok(())
-        };
+        })?;
+        Ok(changes)
+    }
+
+    /// Hands out the values whose keys start with `prefix`, put together from
+    /// their pieces.
+    fn scan_octets(
+        &self,
+        prefix: &[u8],
+        mut found: impl FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut gathered = Vec::new();
         for entry in self.db.scan_prefix(prefix) {
-            let (key, value) = entry.map_err(failed("read", &self.path))?;
-            if key.ends_with(&[0, 0]) {
-                decode(&gathered)?;
+            let (key, value) = entry.map_err(database::failed("read", &self.path))?;
+            if key.ends_with(&[0, 0]) && !gathered.is_empty() {
+                found(&gathered)?;
                 gathered.clear();
             }
             gathered.extend_from_slice(&value);
         }
-        decode(&gathered)?;
-        Ok(changes)
+        match gathered.as_slice() {
+            [] => Ok(()),
+            last => found(last),
+        }
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -241,7 +280,7 @@ impl Catalogue {
     /// Removes everything whose key starts with `prefix`.
     fn remove(&self, prefix: &[u8]) -> Result<(), StoreError> {
         for key in self.db.scan_prefix(prefix).keys() {
-            let key = key.map_err(failed("read", &self.path))?;
+            let key = key.map_err(database::failed("read", &self.path))?;
             self.take(&key)?;
         }
         Ok(())
@@ -262,16 +301,22 @@ impl Catalogue {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        self.db.get(key).map_err(failed("read", &self.path))
+        self.db
+            .get(key)
+            .map_err(database::failed("read", &self.path))
     }
 
     fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         let inserted = self.db.insert(key, value);
-        inserted.map(drop).map_err(failed("write", &self.path))
+        inserted
+            .map(drop)
+            .map_err(database::failed("write", &self.path))
     }
 
     fn take(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        self.db.remove(key).map_err(failed("write", &self.path))
+        self.db
+            .remove(key)
+            .map_err(database::failed("write", &self.path))
     }
 
     fn strange(&self) -> StoreError {
@@ -288,53 +333,6 @@ pub(super) fn queue_ids(changes: &[Change]) -> HashSet<QueueId> {
         _ => None,
     };
     changes.iter().filter_map(id).collect()
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(sled::Error) -> StoreError {
-    move |source| StoreError::Database {
-        action,
-        path: path.to_path_buf(),
-        source,
-    }
-}
-
-/// Opens the database. One that this process closed just now may be locked for
-/// a moment more, until sled's own threads have let go of it; another process
-/// isn't waited for, since the data directory is locked by then.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "opening is done before there are tasks"
-)]
-fn open_database(config: &sled::Config) -> sled::Result<sled::Db> {
-    let mut patience = OPEN_TRIES;
-    loop {
-        match config.open() {
-            Err(sled::Error::Io(error)) if patience > 0 => {
-                tracing::debug!(%error, "the database can't be opened yet");
-                patience -= 1;
-                std::thread::sleep(OPEN_PAUSE);
-            }
-            opened => return opened,
-        }
-    }
-}
-
-/// sled refuses to open a directory with a snapshot that was cut off while it
-/// was written; there is always the one before.
-fn remove_torn_snapshots(path: &Path) -> Result<(), StoreError> {
-    let Ok(entries) = std::fs::read_dir(path) else {
-        return Ok(());
-    };
-    for entry in entries {
-        let entry = entry.map_err(StoreError::io("list", path))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            let torn = entry.path();
-            std::fs::remove_file(&torn).map_err(StoreError::io("remove", &torn))?;
-        }
-    }
-    Ok(())
 }
 
 fn key(kind: u8, names: &[&str]) -> Vec<u8> {

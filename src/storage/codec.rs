@@ -85,11 +85,15 @@ pub(super) fn put_settle(out: &mut Vec<u8>, queue: QueueId, first: u64, last: u6
 
 /// Appends a change of what is declared.
 pub(super) fn put_topology(out: &mut Vec<u8>, change: &Change) {
-    let encoded = encode_change(change);
+    put_encoded_topology(out, &encode_change(change));
+}
+
+/// The same for a change that is encoded already.
+pub(super) fn put_encoded_topology(out: &mut Vec<u8>, encoded: &[u8]) {
     let mut head = Head::new(TOPOLOGY);
     head.put(encoded.len() as u64);
     out.extend_from_slice(head.octets());
-    out.extend_from_slice(&encoded);
+    out.extend_from_slice(encoded);
 }
 
 /// The kind and the numbers of a record, gathered so that they're appended in

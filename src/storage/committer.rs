@@ -80,14 +80,9 @@ impl Committer {
     fn write(&mut self, buffer: &mut Vec<u8>) -> Result<Place, StoreError> {
         let padded = buffer.len().next_multiple_of(frame::ALIGNMENT) as u64;
         let mut active = self.segment_for(padded)?;
-        let number = active.segment.number;
-        let place = (number, active.offset);
-        frame::seal(buffer, number);
-        self.write_all(&active, buffer)?;
-        let synced = active.segment.file.sync_data();
-        synced.map_err(StoreError::io("sync", &self.dir.segment(number)))?;
-        active.offset += padded;
-        active.frames += 1;
+        let place = (active.segment.number, active.offset);
+        frame::seal(buffer, active.segment.number);
+        self.put_on_disk(&mut active, buffer)?;
         if active.offset > self.segment_size / 2 {
             let small = active.frames * LARGE_FRAME > active.offset;
             self.keeper.order(self.next_segment, small);
@@ -126,12 +121,7 @@ impl Committer {
     /// than a segment gets one for itself, which grows.
     fn segment_for(&mut self, len: u64) -> Result<Active, StoreError> {
         match self.active.take() {
-            Some(active)
-                if active.offset + len <= self.segment_size
-                    || active.offset == HEADER_LEN as u64 =>
-            {
-                return Ok(active);
-            }
+            Some(active) if active.offset + len <= self.segment_size => return Ok(active),
             Some(full) => self.closed.push_back(Closed {
                 number: full.segment.number,
                 topology: full.topology,
@@ -143,12 +133,36 @@ impl Committer {
         let segment = self.keeper.fetch(number, told)?;
         self.next_segment = number + 1;
         self.live.add_segment(number);
-        Ok(Active {
+        let mut active = Active {
             segment,
             offset: HEADER_LEN as u64,
             frames: 0,
             topology: false,
-        })
+        };
+        self.write_checkpoint(&mut active)?;
+        Ok(active)
+    }
+
+    /// Starts a segment with all that is declared, so that the database can be
+    /// made again from the segments there are.
+    fn write_checkpoint(&self, active: &mut Active) -> Result<(), StoreError> {
+        let mut buffer = vec![0; frame::HEAD_LEN];
+        self.catalogue.put_checkpoint(&mut buffer)?;
+        if buffer.len() == frame::HEAD_LEN {
+            return Ok(());
+        }
+        frame::seal(&mut buffer, active.segment.number);
+        self.put_on_disk(active, &buffer)
+    }
+
+    fn put_on_disk(&self, active: &mut Active, frame: &[u8]) -> Result<(), StoreError> {
+        self.write_all(active, frame)?;
+        let synced = active.segment.file.sync_data();
+        let path = || self.dir.segment(active.segment.number);
+        synced.map_err(|error| StoreError::io("sync", &path())(error))?;
+        active.offset += frame.len() as u64;
+        active.frames += 1;
+        Ok(())
     }
 
     /// Works out what the records of a synced frame mean.

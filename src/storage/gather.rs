@@ -11,6 +11,10 @@ use crate::base::ids::{Batch, QueueId};
 use crate::base::limits::STORE_BUFFER_KEPT;
 use crate::broker::store::Record;
 
+/// How many of those who came last are looked at for one who waits already:
+/// a connection asks again after everything it reads.
+const WAITING_LOOKED_AT: usize = 16;
+
 /// What appenders and the committer share.
 #[derive(Debug)]
 pub(super) struct Gather {
@@ -137,17 +141,10 @@ impl Gather {
     pub(super) fn publish_synced(&self, batch: Batch) {
         self.taken.store(0, Ordering::Relaxed);
         self.synced.store(batch.0, Ordering::Release);
-        let mut due = Vec::new();
         let mut waiting = self.waiting.lock();
-        waiting.retain(|(wanted, waker)| {
-            let early = *wanted > batch;
-            if !early {
-                due.push(waker.clone());
-            }
-            early
-        });
+        let due: Vec<_> = waiting.extract_if(.., |entry| entry.0 <= batch).collect();
         drop(waiting);
-        for waker in due {
+        for (_, waker) in due {
             waker.wake();
         }
     }
@@ -158,7 +155,11 @@ impl Gather {
             // Looked at again under the lock that the committer takes after it
             // moved on: it either sees the waker or is seen here.
             if self.synced() < batch {
-                waiting.push((batch, waker.clone()));
+                let latest = waiting.iter().rev().take(WAITING_LOOKED_AT);
+                let mut same = latest.filter(|entry| entry.0 == batch);
+                if !same.any(|(_, other)| other.will_wake(waker)) {
+                    waiting.push((batch, waker.clone()));
+                }
                 return;
             }
         }

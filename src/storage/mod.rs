@@ -5,6 +5,7 @@
 mod catalogue;
 mod codec;
 mod committer;
+mod database;
 mod error;
 mod files;
 mod frame;

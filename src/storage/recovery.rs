@@ -59,6 +59,7 @@ pub(super) fn replay(
         applied,
         live: LiveIndex::default(),
         segments: VecDeque::new(),
+        last_queue_id: catalogue.last_queue_id()?,
     };
     for number in replay.list()? {
         replay.first_pass(number)?;
@@ -80,7 +81,7 @@ pub(super) fn replay(
         recovered: Recovered {
             changes,
             messages,
-            last_queue_id: catalogue.last_queue_id()?,
+            last_queue_id: replay.last_queue_id.max(catalogue.last_queue_id()?),
         },
         live: replay.live,
         segments: replay.segments.into_iter().map(closed).collect(),
@@ -117,6 +118,7 @@ struct Replay<'a> {
     applied: catalogue::Place,
     live: LiveIndex,
     segments: VecDeque<Scanned>,
+    last_queue_id: QueueId,
 }
 
 impl Replay<'_> {
@@ -219,6 +221,9 @@ impl Replay<'_> {
                 Entry::Publish {
                     queue, position, ..
                 } => {
+                    // A database made again doesn't know the queues deleted
+                    // before, whose messages may still be here.
+                    self.last_queue_id = self.last_queue_id.max(queue);
                     self.live.add_queue(queue);
                     self.live.publish(queue, position, number);
                 }

@@ -51,6 +51,7 @@ fn main() {
     }
     synchronous(&dir.path().join("one"));
     recovery(&dir.path().join("recovery"));
+    topology(&dir.path().join("topology"));
 }
 
 struct Used {
@@ -177,19 +178,53 @@ fn recovery(dir: &Path) {
     }
 }
 
+/// Queues declared one after the other, each waited for.
+fn topology(dir: &Path) {
+    const QUEUES: u64 = 10_000;
+    let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+    println!("resident after opening: {}", resident());
+    let used = measure(|| {
+        for id in 1..=QUEUES {
+            wait(&*store, append_queue(&store, id));
+        }
+        QUEUES * 32
+    });
+    report("a durable queue, one at a time", QUEUES, &used);
+    println!("resident after {QUEUES} queues: {}", resident());
+    store.close().expect("closes");
+    drop(store);
+    let started = Instant::now();
+    let opened = LogStore::open(dir, StoreOptions::default()).expect("opens");
+    println!(
+        "recovery of {} changes: {:.0} ms",
+        opened.1.changes.len(),
+        started.elapsed().as_secs_f64() * 1e3
+    );
+}
+
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("the status");
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    line.unwrap_or_default().replace("VmRSS:", "").trim().into()
+}
+
 fn declare(store: &LogStore) {
+    wait(store, append_queue(store, QUEUE.0));
+}
+
+fn append_queue(store: &LogStore, id: u64) -> Batch {
     let change = Change::QueueDeclared {
         vhost: "/".into(),
-        id: QUEUE,
+        id: QueueId(id),
         spec: QueueSpec {
-            name: "bench".into(),
+            name: format!("bench-{id}").into(),
             durable: true,
             exclusive: false,
             auto_delete: false,
             arguments: FieldTable::new(),
         },
     };
-    wait(store, store.append(&[Record::Topology(&change)]));
+    store.append(&[Record::Topology(&change)])
 }
 
 fn message(fill: u8, size: usize) -> Message {

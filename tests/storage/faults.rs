@@ -261,6 +261,39 @@ fn a_missing_segment_costs_only_what_it_held() {
 }
 
 #[test]
+fn a_lost_or_damaged_database_is_made_again_from_the_log() {
+    let dir = tempdir().expect("a directory");
+    let database = dir.path().join("sled/db");
+    let (store, _) = open(dir.path());
+    change(&*store, &queue_declared(1));
+    change(&*store, &queue_declared(2));
+    change(&*store, &bound(binding("orders", 1, "a")));
+    change(&*store, &queue_deleted(2));
+    publish(&*store, 1, 1, &message(1, 10));
+    // The segments that have the declarations go.
+    settle(&*store, 1, 1);
+    for position in 2..=100 {
+        publish(&*store, 1, position, &message(position, 1000));
+        wait(&*store, settle(&*store, 1, position - 1));
+    }
+    store.close().expect("closes");
+    drop(store);
+    assert!(!dir.path().join("log/0000000001.seg").exists());
+    let harms: [&dyn Fn(); 3] = [
+        &|| std::fs::remove_dir_all(dir.path().join("sled")).expect("removed"),
+        &|| std::fs::write(&database, vec![7; 100_000]).expect("written"),
+        &|| std::fs::write(dir.path().join("sled/conf"), b"nonsense").expect("written"),
+    ];
+    for harm in harms {
+        harm();
+        let (_store, recovered) = open(dir.path());
+        let expected = [queue_declared(1), bound(binding("orders", 1, "a"))];
+        assert_eq!(recovered.changes, expected);
+        assert_eq!(positions(&recovered, 1), [100]);
+    }
+}
+
+#[test]
 fn ten_thousand_queues_come_back() {
     let dir = tempdir().expect("a directory");
     let (store, _) = LogStore::open(dir.path(), StoreOptions::default()).expect("opens");

@@ -71,6 +71,25 @@ fn every_restart_keeps_what_the_ones_before_left() {
     }
 }
 
+/// A queue that was empty at the restart may number its messages from 1 again.
+#[test]
+fn a_position_that_was_settled_can_be_used_again() {
+    let dir = tempdir().expect("a directory");
+    for round in 1..=3 {
+        let (store, recovered) = open(dir.path());
+        assert!(recovered.messages.is_empty(), "round {round}");
+        change(&*store, &queue_declared(1));
+        publish(&*store, 1, 1, &message(round, 10));
+        store.close().expect("closes");
+        drop(store);
+        let (store, recovered) = open(dir.path());
+        assert_eq!(positions(&recovered, 1), [1]);
+        assert_eq!(recovered.messages[0].1[0].1, message(round, 10));
+        settle(&*store, 1, 1);
+        store.close().expect("closes");
+    }
+}
+
 #[test]
 fn what_is_declared_comes_back() {
     let dir = tempdir().expect("a directory");
