@@ -96,7 +96,8 @@ impl Connection {
     /// socket can be closed once it is sent.
     pub fn close_ok(&mut self, out: &mut BytesMut) {
         if self.state == State::Leaving {
-            self.state = State::Closed;
+            // Until the client hangs up: whoever closes twice is answered twice.
+            self.state = State::Closing;
             encode::method(out, 0, ConnectionCloseOk {});
         }
     }

@@ -64,7 +64,7 @@ pub(super) enum State {
 
 impl State {
     /// RabbitMQ's word for it, as error texts use it.
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Header => "pre_init",
             Self::Starting => "starting",

@@ -28,9 +28,9 @@
 //!                             |   |
 //!         close() or a broken |   | connection.close
 //!                 rule: close v   v
-//!                       closing   leaving --close_ok()--> closed
+//!                       closing <--close_ok()-- leaving
 //!                             |
-//!                             +--close-ok (anything else is discarded)--> closed
+//!                             +--close-ok (closes are answered, all else discarded)--> closed
 //! ```
 //!
 //! The states of a channel:

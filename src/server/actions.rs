@@ -109,7 +109,8 @@ impl ConnectionTask {
             Verdict::CloseConnection => {
                 self.session = None;
                 self.protocol.close_ok(out);
-                self.finished = true;
+                self.left = true;
+                self.arm_close();
             }
             Verdict::Failed => self.end_session(),
             Verdict::UpdateSecret => self.protocol.secret_updated(out),

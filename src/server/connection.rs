@@ -105,6 +105,8 @@ pub struct ConnectionTask {
     /// The socket is to be closed once all is written, and not before then.
     pub(super) drop_at: Option<Instant>,
     pub(super) finished: bool,
+    /// The client has closed the connection, the rest is up to it.
+    pub(super) left: bool,
     shutting_down: bool,
 }
 
@@ -136,6 +138,7 @@ impl ConnectionTask {
             timer: Box::pin(sleep_until(handshake)),
             drop_at: None,
             finished: false,
+            left: false,
             shutting_down: false,
             shared,
         }
@@ -412,7 +415,7 @@ impl ConnectionTask {
 
     /// Something should have happened by now.
     fn on_timer(&mut self) -> Option<End> {
-        if self.drop_at.is_some() {
+        if self.drop_at.is_some() || self.left {
             return Some(End::Closed);
         }
         match self.protocol.state() {

@@ -213,7 +213,7 @@ proptest! {
         }
         let mut connection = Connection::new(settings());
         drive(&mut connection, &octets, &sizes);
-        prop_assert!(!intact || connection.state() == Phase::Closed);
+        prop_assert!(!intact || connection.state() == Phase::Closing);
     }
 
     /// Looking a table through finds what taking it apart finds.

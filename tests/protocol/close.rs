@@ -111,8 +111,20 @@ fn the_client_closes_the_connection() {
         peer.connection.close(&not_found(), (0, 0), &mut peer.out);
         peer.connection.close_ok(&mut peer.out);
         assert_eq!(peer.sent(), shown(&method(0, ConnectionCloseOk {})));
-        assert_eq!(peer.connection.state(), Phase::Closed);
-        assert_eq!(peer.feed(b"more"), []);
+        assert_eq!(peer.feed(&method(1, BasicAck::default())), []);
+    }
+}
+
+#[test]
+fn a_client_that_closes_twice_is_answered_twice() {
+    for pace in PACES {
+        let mut peer = Peer::running(pace);
+        let close = method(0, ConnectionClose::default());
+        assert_eq!(peer.feed(&close), [Event::CloseConnection]);
+        peer.connection.close_ok(&mut peer.out);
+        assert_eq!(peer.sent(), shown(&method(0, ConnectionCloseOk {})));
+        assert_eq!(peer.feed(&close), []);
+        assert_eq!(peer.sent(), shown(&method(0, ConnectionCloseOk {})));
     }
 }
 
