@@ -39,13 +39,19 @@ async def settle(message: AbstractIncomingMessage) -> None:
         await message.ack()
         return
     try:
-        event = json.loads(message.body)
-    except ValueError as reason:
-        journal.record("rejected", **entry, reason=str(reason))
+        amount_cents = turnover(message.body)
+    except (AttributeError, ValueError) as reason:
+        # requeue=False sends it to the queue's dead-letter exchange.
+        journal.record("rejected", **entry, reason=repr(reason))
         await message.reject(requeue=False)
         return
-    journal.record("handled", **entry, amount_cents=event.get("amount_cents", 0))
+    journal.record("handled", **entry, amount_cents=amount_cents)
     await message.ack()
+
+
+def turnover(body: bytes) -> int:
+    """What the event adds to the turnover, in cents. Raises if it cannot be read."""
+    return json.loads(body).get("amount_cents", 0)
 
 
 if __name__ == "__main__":

@@ -52,9 +52,9 @@ def settle(channel, journal: Journal, delivery, properties, body: bytes) -> None
         return
     try:
         outcome = charge(body)
-    except ValueError as reason:
+    except (KeyError, TypeError, ValueError) as reason:
         # requeue=False sends it to the queue's dead-letter exchange.
-        journal.record("rejected", **entry, reason=str(reason))
+        journal.record("rejected", **entry, reason=repr(reason))
         channel.basic_reject(delivery.delivery_tag, requeue=False)
         return
     announce(channel, outcome, properties.correlation_id)
@@ -63,7 +63,7 @@ def settle(channel, journal: Journal, delivery, properties, body: bytes) -> None
 
 
 def charge(body: bytes) -> str:
-    """The event that follows from the order; ValueError if it cannot be charged."""
+    """The event that follows from the order. Raises if it cannot be read or charged."""
     order = json.loads(body)
     if order["currency"] not in CURRENCIES:
         raise ValueError(f"cannot charge in {order['currency']!r}")
