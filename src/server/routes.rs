@@ -23,8 +23,16 @@ struct BorrowedKey<'a> {
 
 impl Equivalent<RouteKey> for BorrowedKey<'_> {
     fn equivalent(&self, key: &RouteKey) -> bool {
-        *self.routing_key == *key.routing_key && *self.exchange == *key.exchange
+        same(self.routing_key, &key.routing_key) && same(self.exchange, &key.exchange)
     }
+}
+
+/// `a == b`, without a call for two empty strings: an empty box points nowhere,
+/// and glibc's memcmp for AVX-512 reads there under an all-zero mask. That
+/// doesn't fault, but suppressing the fault takes the processor some 40 ns, and
+/// the name of the default exchange is empty.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && (a.is_empty() || a == b)
 }
 
 /// The queues that messages reach by exchange and routing key.
