@@ -146,7 +146,7 @@ impl ConnectionTask {
 
     /// Serves the connection to its end.
     pub async fn run(mut self) {
-        tracing::info!(peer = %self.peer, "accepted");
+        tracing::info!("accepted");
         let end = self.serve().await;
         if let Some(mut session) = self.session.take() {
             session.begin_batch(self.shared.now());

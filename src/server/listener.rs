@@ -94,7 +94,8 @@ impl Server {
             tracing::warn!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let id = self.shared.next_connection();
-        let span = tracing::info_span!("connection", id = id.0);
+        // Of the highest level, so that it names the connection on every line there is.
+        let span = tracing::error_span!("connection", id = id.0, %peer);
         let task = ConnectionTask::new(id, peer, stream, Arc::clone(&self.shared));
         tokio::spawn(serve(task, permit).instrument(span));
     }
