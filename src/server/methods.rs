@@ -15,6 +15,21 @@ use crate::wire::encode;
 use crate::wire::method::*;
 use crate::wire::{FieldTable, FieldValue, Method, Refusal, ReplyCode};
 
+/// Arguments of queues that are checked and kept, but not acted on yet: whoever
+/// counts on one should hear so.
+const NOT_YET: &[&str] = &[
+    "x-consumer-timeout",
+    "x-delayed-retry-type",
+    "x-delivery-limit",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-message-ttl",
+    "x-overflow",
+    "x-single-active-consumer",
+];
+
 impl Session {
     /// Carries out a method and appends its answer to `out`.
     ///
@@ -70,6 +85,12 @@ impl Session {
             || generated_name("amq.gen-"),
             &mut self.effects,
         )?;
+        for (name, _) in method.arguments.iter() {
+            if NOT_YET.iter().any(|known| known.as_bytes() == name) {
+                let argument = String::from_utf8_lossy(name);
+                tracing::warn!(channel, queue = %queue.name(), %argument, "argument has no effect yet");
+            }
+        }
         if !method.nowait {
             let counts = queue.counts();
             let answer = QueueDeclareOk {
