@@ -3,6 +3,8 @@
 //! One task a connection reads, works and writes. It calls straight into the
 //! queues it publishes to and takes from; what they hand to other connections
 //! goes into those connections' outboxes.
+//!
+#![doc = include_str!("../manual/data_path.md")]
 
 // What a peer sends gets this far: no index without a check.
 #![warn(clippy::indexing_slicing)]
