@@ -80,7 +80,7 @@ impl Connection {
         self.close(&refusal, NO_METHOD, out);
     }
 
-    /// Answers [`Action::CloseChannel`] when the channel is cleaned up.
+    /// Answers [`Action::CloseChannel`](super::Action::CloseChannel) when the channel is cleaned up.
     pub fn channel_close_ok(&mut self, channel: u16, out: &mut BytesMut) {
         let leaving = self
             .channels
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    /// Answers [`Action::CloseConnection`] when everything is cleaned up; the
+    /// Answers [`Action::CloseConnection`](super::Action::CloseConnection) when everything is cleaned up; the
     /// socket can be closed once it is sent.
     pub fn close_ok(&mut self, out: &mut BytesMut) {
         if self.state == State::Leaving {
@@ -102,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Answers [`Action::UpdateSecret`] when the secret was accepted.
+    /// Answers [`Action::UpdateSecret`](super::Action::UpdateSecret) when the secret was accepted.
     pub fn secret_updated(&mut self, out: &mut BytesMut) {
         if self.state == State::Running {
             encode::method(out, 0, ConnectionUpdateSecretOk {});

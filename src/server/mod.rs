@@ -5,7 +5,6 @@
 //! goes into those connections' outboxes.
 //!
 #![doc = include_str!("../manual/data_path.md")]
-
 // What a peer sends gets this far: no index without a check.
 #![warn(clippy::indexing_slicing)]
 
