@@ -35,10 +35,13 @@ impl Effects {
         self.wakes.push(who);
     }
 
-    /// Wakes everybody noted since the last time.
-    pub fn wake_all(&mut self) {
+    /// Wakes everybody noted since the last time but `own`, who is at work.
+    pub fn wake_others<W>(&mut self, own: &Arc<W>) {
+        let own = Arc::as_ptr(own).cast::<()>();
         for who in self.wakes.drain(..) {
-            who.wake();
+            if Arc::as_ptr(&who).cast::<()>() != own {
+                who.wake();
+            }
         }
     }
 

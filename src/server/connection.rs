@@ -340,7 +340,7 @@ impl ConnectionTask {
         }
         match &mut self.session {
             Some(session) if self.barrier.is_none() => session.end_batch(),
-            Some(session) => session.wake_all(),
+            Some(session) => session.wake_others(),
             None => {}
         }
     }

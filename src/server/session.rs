@@ -112,12 +112,13 @@ impl Session {
     /// queue are told, everybody who was delivered to is woken.
     pub fn end_batch(&mut self) {
         self.effects.tell_cancelled();
-        self.effects.wake_all();
+        self.wake_others();
     }
 
-    /// Wakes everybody who was delivered to, while answers are held back.
-    pub fn wake_all(&mut self) {
-        self.effects.wake_all();
+    /// Wakes everybody who was delivered to; the connection's own task writes
+    /// next anyway.
+    pub fn wake_others(&mut self) {
+        self.effects.wake_others(&self.outbox);
     }
 
     /// Opens a channel.
