@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced: fetches the upstream part of a Debian source package by apt.
 
 # fetch_debian_source PACKAGE VERSION SUITE FOLDER

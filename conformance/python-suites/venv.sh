@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the Python suites: a virtual environment and a released source tree.
 
 # make_venv FOLDER REQUIREMENT...
