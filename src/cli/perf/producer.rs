@@ -311,7 +311,14 @@ fn finish(
     for mut producer in producers {
         unblock(&mut producer.blocked_since, progress);
         if progress.phase() != Phase::Abort && producer.pending.is_empty() {
-            producer.session.close()?;
+            // A slow broker may have much in its sockets: it is waited for as
+            // long as that comes out at the other end.
+            let mut delivered = 0;
+            producer.session.close_while(|| {
+                let before = delivered;
+                delivered = progress.delivered.load(Relaxed);
+                delivered > before
+            })?;
         }
     }
     Ok(report)

@@ -45,10 +45,11 @@ impl Session {
             server: String::new(),
         };
         session.link.outbound.extend_from_slice(&PROTOCOL_HEADER);
-        session.server = session.wait("connection.start", |method| match method {
+        let start = |method: Method<'_>| match method {
             Method::ConnectionStart(start) => Some(server_name(&start.server_properties)),
             _ => None,
-        })?;
+        };
+        session.server = session.wait("connection.start", start, || false)?;
         let login = format!("\0{}\0{}", uri.user, uri.password);
         let tune = session.call(
             0,
@@ -122,13 +123,16 @@ impl Session {
         pick: impl Fn(Method<'_>) -> Option<T>,
     ) -> Result<T, PerfError> {
         encode::method(&mut self.link.outbound, channel, method);
-        self.wait(expected, pick)
+        self.wait(expected, pick, || false)
     }
 
+    /// Waits for the answer that `pick` takes something from; when patience has
+    /// run out, `go_on` may have more.
     fn wait<T>(
         &mut self,
         expected: &str,
         pick: impl Fn(Method<'_>) -> Option<T>,
+        mut go_on: impl FnMut() -> bool,
     ) -> Result<T, PerfError> {
         if !self.link.flush()? {
             return Err(late("taking our requests"));
@@ -146,7 +150,7 @@ impl Session {
                     return Ok(picked);
                 }
             }
-            if !self.link.read()? {
+            if !self.link.read()? && !go_on() {
                 return Err(late(expected));
             }
         }
@@ -157,16 +161,28 @@ impl Session {
     ///
     /// # Errors
     /// [`PerfError`] when the server complains instead, or doesn't answer.
-    pub fn close(mut self) -> Result<(), PerfError> {
+    pub fn close(self) -> Result<(), PerfError> {
+        self.close_while(|| false)
+    }
+
+    /// As [`Session::close`], for a connection with much on its way: when
+    /// patience has run out, `busy` tells whether the server is still at it.
+    ///
+    /// # Errors
+    /// As [`Session::close`].
+    pub fn close_while(mut self, busy: impl FnMut() -> bool) -> Result<(), PerfError> {
         self.link.set_blocking(true)?;
         let close = ConnectionClose {
             reply_code: 200,
             reply_text: "done",
             ..ConnectionClose::default()
         };
-        self.ask(0, close, "connection.close-ok", |method| {
-            matches!(method, Method::ConnectionCloseOk(_))
-        })
+        encode::method(&mut self.link.outbound, 0, close);
+        let is_closed = |method: Method<'_>| match method {
+            Method::ConnectionCloseOk(_) => Some(()),
+            _ => None,
+        };
+        self.wait("connection.close-ok", is_closed, busy)
     }
 }
 
