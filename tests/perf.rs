@@ -2,6 +2,8 @@
 //! of every shape arrives complete, and what goes wrong is said and told by the
 //! exit code.
 
+#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
