@@ -12,6 +12,7 @@ AMQPS_PORT is the shared broker's TLS port; without it the tests that need one
 are skipped.
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -66,6 +67,7 @@ class OwnBroker:
 
 # By container id; a test makes more than one client for the same containers.
 own_brokers = {}
+numbers = itertools.count()
 exit_codes = {}
 
 
@@ -82,7 +84,7 @@ class BrokerClient:
         if "HARRIER_BIN" not in os.environ:
             pytest.skip("needs a broker of its own, to stop and to start it")
         broker = OwnBroker()
-        identity = f"own-{len(own_brokers)}"
+        identity = f"own-{next(numbers)}"
         own_brokers[identity] = broker
         return docker_client.ContainerInfo(identity, {AMQP: broker.port}, "127.0.0.1")
 

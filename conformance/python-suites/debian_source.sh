@@ -61,14 +61,18 @@ def entries(text, one_line):
                 yield uri, fields["Suites"].split(), fields.get("Signed-By")
 
 
+found = []
 for path in files:
     with open(path) as stream:
         for uri, suites, key in entries(stream.read(), path.endswith(".list")):
-            # Security updates and third parties live in other archives.
-            if "debian" in uri and not any("security" in name for name in suites):
-                signed = f"[signed-by={key}] " if key else ""
-                print(f"deb-src {signed}{uri} {suite} main")
-                sys.exit()
-sys.exit("no Debian archive among the machine's apt sources: " + " ".join(files))
+            # Security updates live in an archive of their own.
+            if not any("security" in name for name in suites):
+                found.append((uri, key))
+if not found:
+    sys.exit("no archive among the machine's apt sources: " + " ".join(files))
+# A third party's archive is rarely called so.
+uri, key = next((source for source in found if "debian" in source[0]), found[0])
+signed = f"[signed-by={key}] " if key else ""
+print(f"deb-src {signed}{uri} {suite} main")
 PYTHON
 }
