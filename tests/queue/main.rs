@@ -1,0 +1,13 @@
+//! Queues: the state machine against a naive model of it, what becomes of dead
+//! letters, and what a message's properties ask for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod dead_letters;
+mod model;
+mod publishing;
+mod support;

@@ -1,0 +1,488 @@
+//! Random operations on a queue and on the plainest list that could be one.
+//!
+//! The model doesn't predict who of several consumers is served: it checks that
+//! whoever was could be, and that nobody who could be is left without while
+//! something is ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use harrier::base::ids::QueueId;
+use harrier::broker::effects::Effects;
+use harrier::broker::queue::{
+    ConsumerSlot, ConsumerSpec, DeathReason, Incoming, Queue, QueueCounts, Settlement,
+};
+use harrier::broker::store::Store;
+use harrier::broker::subscriber::HeldSlot;
+use harrier::wire::{FieldTable, FieldValue, ReplyCode};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use crate::support::*;
+
+const ID: QueueId = QueueId(7);
+
+#[derive(Debug, Clone)]
+enum Operation {
+    Push {
+        persistent: bool,
+    },
+    Attach(ConsumerSpec),
+    /// The rest name one of what there is by a number taken modulo how many.
+    Detach(usize),
+    Shut(usize),
+    Open(usize),
+    Get {
+        no_ack: bool,
+    },
+    Settle {
+        first: usize,
+        count: usize,
+        how: Settlement,
+    },
+    Purge,
+    Restart,
+    Delete,
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let consumer = (
+        0..4_u16,
+        any::<bool>(),
+        prop::bool::weighted(0.1),
+        -1..2_i32,
+    );
+    let consumer = consumer.prop_map(|(prefetch, no_ack, exclusive, priority)| ConsumerSpec {
+        prefetch,
+        no_ack,
+        exclusive,
+        priority,
+    });
+    let how = prop_oneof![
+        Just(Settlement::Acknowledge),
+        Just(Settlement::Requeue),
+        Just(Settlement::Discard(DeathReason::Rejected)),
+    ];
+    let settle = (any::<usize>(), 1..6_usize, how);
+    let operation = prop_oneof![
+        12 => any::<bool>().prop_map(|persistent| Operation::Push { persistent }),
+        3 => consumer.prop_map(Operation::Attach),
+        1 => any::<usize>().prop_map(Operation::Detach),
+        2 => any::<usize>().prop_map(Operation::Shut),
+        3 => any::<usize>().prop_map(Operation::Open),
+        2 => any::<bool>().prop_map(|no_ack| Operation::Get { no_ack }),
+        10 => settle.prop_map(|(first, count, how)| Operation::Settle { first, count, how }),
+        1 => Just(Operation::Purge),
+        1 => Just(Operation::Restart),
+        1 => Just(Operation::Delete),
+    ];
+    prop::collection::vec(operation, 1..120)
+}
+
+/// A message in the model; its number is its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Waiting {
+    stored: bool,
+    redelivered: bool,
+}
+
+struct Attached {
+    spec: ConsumerSpec,
+    slot: ConsumerSlot,
+    recorder: Arc<Recorder>,
+    unacked: usize,
+}
+
+impl Attached {
+    fn is_served(&self) -> bool {
+        let credit = self.spec.no_ack
+            || self.spec.prefetch == 0
+            || self.unacked < usize::from(self.spec.prefetch);
+        credit && self.recorder.open.load(Ordering::Relaxed)
+    }
+}
+
+struct Unacked {
+    number: u32,
+    stored: bool,
+    slot: HeldSlot,
+    /// `None` for one taken by a get.
+    consumer: Option<usize>,
+}
+
+/// The queue and what it should be.
+struct Pair {
+    queue: Arc<Queue>,
+    ledger: Arc<Ledger>,
+    handed: Arc<Mutex<Vec<Handed>>>,
+    effects: Effects,
+    durable: bool,
+    dead_letters: bool,
+    last: u32,
+    ready: BTreeMap<u32, Waiting>,
+    unacked: Vec<Unacked>,
+    consumers: BTreeMap<usize, Attached>,
+    attached: usize,
+    letters: BTreeSet<u32>,
+    deleted: bool,
+}
+
+impl Pair {
+    fn new(durable: bool, dead_letters: bool) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        Self {
+            queue: queue(&ledger, durable, dead_letters),
+            ledger,
+            handed: Arc::default(),
+            effects: Effects::default(),
+            durable,
+            dead_letters,
+            last: 0,
+            ready: BTreeMap::new(),
+            unacked: Vec::new(),
+            consumers: BTreeMap::new(),
+            attached: 0,
+            letters: BTreeSet::new(),
+            deleted: false,
+        }
+    }
+
+    fn apply(&mut self, operation: &Operation) {
+        match *operation {
+            Operation::Push { persistent } => self.push(persistent),
+            Operation::Attach(spec) => self.attach(spec),
+            Operation::Detach(at) => self.detach(at),
+            Operation::Shut(at) => self.shut(at),
+            Operation::Open(at) => self.open(at),
+            Operation::Get { no_ack } => self.get(no_ack),
+            Operation::Settle { first, count, how } => self.settle(first, count, how),
+            Operation::Purge => self.purge(),
+            Operation::Restart => self.restart(),
+            Operation::Delete => self.delete(),
+        }
+        self.account_for_deliveries();
+        self.account_for_dead_letters();
+        self.compare();
+    }
+
+    fn push(&mut self, persistent: bool) {
+        self.last += 1;
+        let number = self.last.to_be_bytes();
+        let incoming = Incoming::new(content(&number, persistent));
+        self.queue.push(&incoming, &mut self.effects);
+        if self.deleted {
+            return;
+        }
+        let waiting = Waiting {
+            stored: self.durable && persistent,
+            redelivered: false,
+        };
+        self.ready.insert(self.last, waiting);
+    }
+
+    fn attach(&mut self, spec: ConsumerSpec) {
+        let recorder = Recorder::new(self.attached, &self.handed);
+        let mut asked = 0;
+        let outcome = self.queue.attach(
+            spec,
+            Arc::clone(&recorder) as _,
+            || asked += 1,
+            &mut self.effects,
+        );
+        let exclusive = self.consumers.values().any(|c| c.spec.exclusive);
+        if self.deleted {
+            assert_eq!(outcome.unwrap_err().code, ReplyCode::NotFound);
+        } else if exclusive || (spec.exclusive && !self.consumers.is_empty()) {
+            assert_eq!(outcome.unwrap_err().code, ReplyCode::AccessRefused);
+        } else {
+            assert_eq!(asked, 1);
+            let attached = Attached {
+                spec,
+                slot: outcome.unwrap(),
+                recorder,
+                unacked: 0,
+            };
+            self.consumers.insert(self.attached, attached);
+            self.attached += 1;
+        }
+    }
+
+    fn pick(&self, at: usize) -> Option<usize> {
+        let count = self.consumers.len();
+        (count > 0).then(|| *self.consumers.keys().nth(at % count).unwrap())
+    }
+
+    fn detach(&mut self, at: usize) {
+        if let Some(consumer) = self.pick(at) {
+            let gone = self.consumers.remove(&consumer).unwrap();
+            self.queue.detach(gone.slot, &mut self.effects);
+            // Twice is as good as once.
+            self.queue.detach(gone.slot, &mut self.effects);
+        }
+    }
+
+    fn shut(&mut self, at: usize) {
+        if let Some(consumer) = self.pick(at) {
+            let recorder = &self.consumers[&consumer].recorder;
+            recorder.open.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn open(&mut self, at: usize) {
+        if let Some(consumer) = self.pick(at) {
+            let attached = &self.consumers[&consumer];
+            attached.recorder.open.store(true, Ordering::Relaxed);
+            self.queue.resume(attached.slot, &mut self.effects);
+        }
+    }
+
+    fn get(&mut self, no_ack: bool) {
+        let got = self.queue.get(no_ack, &mut self.effects, |delivery, left| {
+            let number = number(delivery.message.body);
+            (number, delivery.redelivered, delivery.held, left)
+        });
+        let expected = self.ready.pop_first();
+        let Some((number, waiting)) = expected else {
+            assert_eq!(got, None);
+            return;
+        };
+        let (found, redelivered, held, left) = got.unwrap();
+        assert_eq!((found, redelivered), (number, waiting.redelivered));
+        assert_eq!(left, self.ready.len() as u64);
+        assert_eq!(held.is_none(), no_ack);
+        if let Some(slot) = held {
+            self.hold(number, waiting.stored, slot, None);
+        }
+    }
+
+    fn hold(&mut self, number: u32, stored: bool, slot: HeldSlot, consumer: Option<usize>) {
+        assert!(
+            self.unacked.iter().all(|held| held.slot != slot),
+            "{slot:?} is taken"
+        );
+        self.unacked.push(Unacked {
+            number,
+            stored,
+            slot,
+            consumer,
+        });
+    }
+
+    fn settle(&mut self, first: usize, count: usize, how: Settlement) {
+        if self.unacked.is_empty() {
+            return;
+        }
+        let first = first % self.unacked.len();
+        let end = self.unacked.len().min(first + count);
+        let settled: Vec<Unacked> = self.unacked.drain(first..end).collect();
+        let slots: Vec<HeldSlot> = settled.iter().map(|held| held.slot).collect();
+        for held in settled {
+            if let Some(consumer) = held.consumer.and_then(|at| self.consumers.get_mut(&at)) {
+                consumer.unacked -= 1;
+            }
+            match how {
+                Settlement::Requeue if !self.deleted => {
+                    let waiting = Waiting {
+                        stored: held.stored,
+                        redelivered: true,
+                    };
+                    self.ready.insert(held.number, waiting);
+                }
+                Settlement::Discard(_) if self.dead_letters && !self.deleted => {
+                    self.letters.insert(held.number);
+                }
+                _ => {}
+            }
+        }
+        self.queue.settle(&slots, how, &mut self.effects);
+        // Settled is settled.
+        if self.handed.lock().is_empty() {
+            self.queue
+                .settle(&slots, Settlement::Acknowledge, &mut self.effects);
+        }
+    }
+
+    fn purge(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        assert_eq!(self.queue.purge(&mut self.effects), ready.len() as u64);
+    }
+
+    /// A crash: the store is all that is left, everybody comes anew.
+    fn restart(&mut self) {
+        if self.deleted {
+            return;
+        }
+        let stored = |waiting: &Waiting| waiting.stored;
+        self.ready.retain(|_, waiting| stored(waiting));
+        for held in self.unacked.drain(..).filter(|held| held.stored) {
+            let waiting = Waiting {
+                stored: true,
+                redelivered: true,
+            };
+            self.ready.insert(held.number, waiting);
+        }
+        for waiting in self.ready.values_mut() {
+            waiting.redelivered = true;
+        }
+        self.consumers.clear();
+        self.queue = queue(&self.ledger, self.durable, self.dead_letters);
+        self.queue.restore(self.ledger.recovered(ID));
+    }
+
+    fn delete(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        let deleted = self.queue.delete(&mut self.effects);
+        assert_eq!(deleted, ready.len() as u64);
+        self.effects.tell_cancelled();
+        for attached in std::mem::take(&mut self.consumers).into_values() {
+            assert!(attached.recorder.cancelled.load(Ordering::Relaxed));
+        }
+        self.deleted = true;
+    }
+
+    /// Takes what was handed out off the model's list, in turn.
+    fn account_for_deliveries(&mut self) {
+        let handed = std::mem::take(&mut *self.handed.lock());
+        for one in handed {
+            let (number, waiting) = self.ready.pop_first().unwrap();
+            assert_eq!((one.number, one.redelivered), (number, waiting.redelivered));
+            let served = &self.consumers[&one.consumer];
+            assert!(
+                served.is_served(),
+                "{one:?} went to somebody who had enough"
+            );
+            let better = self
+                .consumers
+                .values()
+                .find(|c| c.is_served() && c.spec.priority > served.spec.priority);
+            assert!(better.is_none(), "{one:?} belonged to a higher priority");
+            assert_eq!(one.held.is_none(), served.spec.no_ack);
+            if let Some(slot) = one.held {
+                self.consumers.get_mut(&one.consumer).unwrap().unacked += 1;
+                self.hold(number, waiting.stored, slot, Some(one.consumer));
+            }
+        }
+    }
+
+    fn account_for_dead_letters(&mut self) {
+        for letter in self.effects.take_dead_letters() {
+            let number = number(letter.message().view().body);
+            assert!(self.letters.remove(&number), "{number} didn't die");
+            letter.settle(&mut self.effects);
+        }
+        assert!(
+            self.letters.is_empty(),
+            "not dead-lettered: {:?}",
+            self.letters
+        );
+    }
+
+    fn compare(&self) {
+        if self.deleted {
+            // What it had in the store goes with its declaration.
+            let nothing = QueueCounts::default();
+            assert_eq!(self.queue.counts(), nothing);
+            return;
+        }
+        let counts = QueueCounts {
+            ready: self.ready.len() as u64,
+            unacked: self.unacked.len() as u64,
+            consumers: self.consumers.len() as u64,
+        };
+        assert_eq!(self.queue.counts(), counts);
+        let idle = self.consumers.values().find(|c| c.is_served());
+        assert!(
+            self.ready.is_empty() || idle.is_none(),
+            "a message and a consumer wait"
+        );
+        let ready = self.ready.iter().filter(|(_, waiting)| waiting.stored);
+        let held = self.unacked.iter().filter(|held| held.stored);
+        let stored: BTreeSet<u32> = ready
+            .map(|(number, _)| *number)
+            .chain(held.map(|held| held.number))
+            .collect();
+        let stored: Vec<u32> = stored.into_iter().collect();
+        assert_eq!(self.ledger.numbers(ID), stored);
+    }
+}
+
+fn queue(ledger: &Arc<Ledger>, durable: bool, dead_letters: bool) -> Arc<Queue> {
+    let mut arguments = FieldTable::new();
+    if dead_letters {
+        arguments.push("x-dead-letter-exchange", FieldValue::str("dead"));
+    }
+    let store = Arc::clone(ledger) as Arc<dyn Store>;
+    let spec = spec("q", durable, arguments);
+    Arc::new(Queue::new(ID, "/".into(), spec, None, store))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_queue_does_what_the_model_does(
+        durable in any::<bool>(),
+        dead_letters in any::<bool>(),
+        operations in operations(),
+    ) {
+        let mut pair = Pair::new(durable, dead_letters);
+        for operation in &operations {
+            pair.apply(operation);
+        }
+    }
+}
+
+fn pushed(pair: &mut Pair, count: usize) {
+    for _ in 0..count {
+        pair.apply(&Operation::Push { persistent: true });
+    }
+}
+
+#[test]
+fn equals_take_turns() {
+    let mut pair = Pair::new(true, false);
+    let spec = ConsumerSpec::default();
+    for _ in 0..3 {
+        pair.apply(&Operation::Attach(spec));
+    }
+    pushed(&mut pair, 9);
+    let turns: Vec<_> = pair.unacked.iter().map(|held| held.consumer).collect();
+    let round = [Some(0), Some(1), Some(2)];
+    assert_eq!(turns, [round, round, round].concat());
+}
+
+#[test]
+fn many_requeued_at_once_find_their_places() {
+    let mut pair = Pair::new(true, false);
+    pushed(&mut pair, 200);
+    for _ in 0..150 {
+        pair.apply(&Operation::Get { no_ack: false });
+    }
+    let settle = |first, count, how| Operation::Settle { first, count, how };
+    pair.apply(&settle(100, 50, Settlement::Requeue));
+    pair.apply(&settle(20, 30, Settlement::Acknowledge));
+    pair.apply(&settle(0, 70, Settlement::Requeue));
+    // The model checks the order of what comes out.
+    for _ in 0..170 {
+        pair.apply(&Operation::Get { no_ack: true });
+    }
+    assert!(pair.ledger.numbers(ID).is_empty());
+}
+
+#[test]
+fn a_long_backlog_goes_to_one_consumer_in_order() {
+    let mut pair = Pair::new(false, false);
+    for _ in 0..3000 {
+        pair.apply(&Operation::Push { persistent: false });
+    }
+    pair.apply(&Operation::Attach(ConsumerSpec {
+        no_ack: true,
+        ..ConsumerSpec::default()
+    }));
+    assert!(pair.ready.is_empty());
+}
