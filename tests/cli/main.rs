@@ -1,0 +1,13 @@
+//! The program's command line: what it prints, what it exits with, what it
+//! reads its configuration from.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod configuration;
+mod program;
+mod running;
+mod usage;

@@ -1,0 +1,121 @@
+//! With a broker there, or where one should be.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use tempfile::tempdir;
+
+use crate::program::{Broker, harrier, run};
+
+#[test]
+fn status_of_a_running_broker() {
+    let directory = tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    assert_eq!(
+        broker.ready,
+        format!("harrier ready amqp={}\n", broker.address)
+    );
+    let status = run(&mut harrier(&["status", "--amqp", &broker.address]));
+    assert_eq!((status.code, status.stderr.as_str()), (Some(0), ""));
+    // Not a terminal: for programs.
+    let json: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(json["address"], broker.address);
+    assert_eq!(json["product"], "RabbitMQ");
+    assert_eq!(json["harrier"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json["mechanisms"], "PLAIN AMQPLAIN");
+    let table = run(harrier(&["status", "--format", "table"]).env("HARRIER_AMQP", &broker.address));
+    assert_eq!(table.code, Some(0));
+    for word in [
+        "address",
+        "harrier",
+        &broker.address,
+        env!("CARGO_PKG_VERSION"),
+    ] {
+        assert!(
+            table.stdout.contains(word),
+            "no {word:?} in: {}",
+            table.stdout
+        );
+    }
+}
+
+#[test]
+fn status_without_a_broker_says_what_to_do() {
+    // A port that nobody listens on: one just given back.
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let words = ["no AMQP broker at", &address, "harrier serve"];
+    run(&mut harrier(&["status", "--amqp", &address])).fails(1, &words);
+}
+
+#[test]
+fn status_of_something_else_says_so() {
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"AMQP\x00\x01\x00\x00",
+        b"",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let answering = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.read_exact(&mut [0; 8]).unwrap();
+            socket.write_all(answer).unwrap();
+        });
+        let status = run(&mut harrier(&["status", "--amqp", &address]));
+        status.fails(1, &["no AMQP broker at", &address]);
+        answering.join().unwrap();
+    }
+}
+
+#[test]
+fn a_second_broker_on_the_same_directory_says_what_to_do() {
+    let directory = tempdir().unwrap();
+    let _first = Broker::start(directory.path());
+    let path = directory.path().to_str().unwrap();
+    let second = run(&mut harrier(&[
+        "serve",
+        "--amqp",
+        "127.0.0.1:0",
+        "--data-dir",
+        path,
+    ]));
+    second.fails(1, &[path, "in use by another process", "--data-dir"]);
+}
+
+#[test]
+fn a_second_broker_on_the_same_port_says_what_to_do() {
+    let directories = [tempdir().unwrap(), tempdir().unwrap()];
+    let first = Broker::start(directories[0].path());
+    let path = directories[1].path().to_str().unwrap();
+    let second = run(&mut harrier(&[
+        "serve",
+        "--amqp",
+        &first.address,
+        "--data-dir",
+        path,
+    ]));
+    second.fails(1, &["cannot listen on", &first.address, "--amqp"]);
+    // The first goes on.
+    let status = run(&mut harrier(&["status", "--amqp", &first.address]));
+    assert_eq!(status.code, Some(0));
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_told() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let path = file.join("data");
+    let path = path.to_str().unwrap();
+    let outcome = run(&mut harrier(&[
+        "serve",
+        "--amqp",
+        "127.0.0.1:0",
+        "--data-dir",
+        path,
+    ]));
+    outcome.fails(1, &[path]);
+}

@@ -1,0 +1,89 @@
+//! Help, version, and what is no way to call it.
+
+use crate::program::{harrier, run};
+
+#[test]
+fn help_shows_commands_and_examples() {
+    let help = run(&mut harrier(&["--help"]));
+    assert_eq!(help.code, Some(0));
+    assert_eq!(help.stderr, "");
+    for word in [
+        "serve",
+        "status",
+        "perf",
+        "Examples:",
+        "harrier serve --config",
+    ] {
+        assert!(
+            help.stdout.contains(word),
+            "no {word:?} in: {}",
+            help.stdout
+        );
+    }
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    for command in ["serve", "status", "perf"] {
+        let help = run(&mut harrier(&[command, "--help"]));
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(
+            help.stdout.contains("Examples:"),
+            "{command}: {}",
+            help.stdout
+        );
+        assert!(help.stdout.contains("Usage:"), "{command}: {}", help.stdout);
+    }
+}
+
+#[test]
+fn version_is_the_packages() {
+    let version = run(&mut harrier(&["--version"]));
+    assert_eq!(version.code, Some(0));
+    let expected = concat!("harrier ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(version.stdout, expected);
+}
+
+#[test]
+fn what_makes_no_sense_is_a_usage_error() {
+    for (arguments, word) in [
+        (&["swerve"][..], "swerve"),
+        (&["serve", "--no-such-flag"], "--no-such-flag"),
+        (&["serve", "--amqp", "nowhere"], "nowhere"),
+        (&["serve", "--heartbeat", "70000"], "70000"),
+        (&["serve", "--log", "loud"], "loud"),
+        (&["status", "--amqp", "nowhere"], "nowhere"),
+        (&["status", "--format", "xml"], "xml"),
+    ] {
+        run(&mut harrier(arguments)).fails(2, &[word]);
+    }
+}
+
+#[test]
+fn values_out_of_range_name_the_key_and_what_is_expected() {
+    for (flag, value, words) in [
+        (
+            "--frame-max",
+            "4095",
+            ["frame_max", "4095", "at least 8192"],
+        ),
+        ("--channel-max", "0", ["channel_max", "0", "at least 1"]),
+        (
+            "--connection-max",
+            "0",
+            ["connection_max", "0", "at least 1"],
+        ),
+        (
+            "--vm-memory-high-watermark",
+            "1.5",
+            ["vm_memory_high_watermark", "1.5", "at most 1"],
+        ),
+        (
+            "--max-message-size",
+            "536870913",
+            ["max_message_size", "536870913", "at most 536870912"],
+        ),
+    ] {
+        run(&mut harrier(&["serve", flag, value])).fails(2, &words);
+    }
+}
