@@ -18,6 +18,16 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[allow(
+    unsafe_code,
+    reason = "a function of the allocator linked in that its crate doesn't show"
+)]
+// SAFETY: this is how mimalloc.h declares it; it may be called at any time.
+unsafe extern "C" {
+    /// Gives what the calling thread keeps unused back to the system.
+    safe fn mi_collect(force: bool);
+}
+
 fn main() -> ExitCode {
     cli::run(|config| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -36,12 +46,13 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let vhosts = Vhosts::restore(Arc::clone(&store) as Arc<dyn Store>, recovered);
     let authenticator = Box::new(ConfiguredUser::new(&config));
     let wanted = config.amqp;
-    let shared = Shared::new(
+    let mut shared = Shared::new(
         config,
         vhosts,
         Arc::clone(&store) as Arc<dyn Store>,
         authenticator,
     );
+    shared.release_memory = || mi_collect(true);
     let server = Server::bind(Arc::new(shared)).await.map_err(|error| {
         Failure::Failed(format!(
             "cannot listen on {wanted}: {error}; choose another address with --amqp"

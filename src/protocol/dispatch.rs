@@ -126,6 +126,8 @@ impl Connection {
             Method::ChannelFlow(flow) if !flow.active => {
                 Err(Failure::not_implemented(ids, "active=false"))
             }
+            // Some answer the cancel that we send when a queue goes.
+            Method::BasicCancelOk(_) => Ok(Outcome::Act(Action::Continue)),
             Method::ChannelFlow(_) => answered(id, ChannelFlowOk { active: true }, out),
             Method::AccessRequest(_) => answered(id, AccessRequestOk { ticket: 1 }, out),
             Method::ConfirmSelect(select) => self.select_confirm(id, ids, select.nowait, out),

@@ -33,10 +33,7 @@ impl Connection {
         *at += PROTOCOL_HEADER_LEN;
         if !matches!(header, b"AMQP\x00\x00\x09\x01" | b"AMQP\x01\x01\x00\x09") {
             out.put_slice(&encode::PROTOCOL_HEADER);
-            self.give_up(format!(
-                "not a protocol header: {:?}",
-                header.escape_ascii()
-            ));
+            self.give_up(format!("not a protocol header: {}", header.escape_ascii()));
             return Ok(Outcome::Act(Action::Drop { delay: false }));
         }
         self.state = State::Starting;

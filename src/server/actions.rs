@@ -40,6 +40,7 @@ pub(super) enum Verdict {
     },
     Open(Result<Arc<Vhost>, Refusal>),
     CloseChannel(u16),
+    ChannelFailed(u16),
     CloseConnection,
     Failed,
     UpdateSecret,
@@ -95,6 +96,10 @@ impl ConnectionTask {
         let out = &mut self.replies;
         match verdict {
             Verdict::Done => {}
+            Verdict::ChannelFailed(channel) => {
+                let reason = self.protocol.failure().unwrap_or_default();
+                tracing::warn!(channel, %reason, "channel closed");
+            }
             Verdict::Published {
                 channel,
                 seq,
@@ -112,9 +117,17 @@ impl ConnectionTask {
                 self.left = true;
                 self.arm_close();
             }
-            Verdict::Failed => self.end_session(),
+            Verdict::Failed => {
+                let reason = self.protocol.failure().unwrap_or_default();
+                tracing::error!(%reason, "connection closed");
+                self.end_session();
+            }
             Verdict::UpdateSecret => self.protocol.secret_updated(out),
-            Verdict::Drop { delay } => self.drop_after(delay),
+            Verdict::Drop { delay } => {
+                let reason = self.protocol.failure().unwrap_or_default();
+                tracing::warn!(%reason, "connection dropped");
+                self.drop_after(delay);
+            }
             Verdict::Finished => self.finished = true,
         }
     }
@@ -268,7 +281,10 @@ fn carry_out(session: &mut Session, action: Action<'_>, out: &mut BytesMut) -> V
             session.close_channel(channel);
             return Verdict::CloseChannel(channel);
         }
-        Action::ChannelFailed { channel } => session.close_channel(channel),
+        Action::ChannelFailed { channel } => {
+            session.close_channel(channel);
+            return Verdict::ChannelFailed(channel);
+        }
         Action::CloseConnection => {
             session.close();
             return Verdict::CloseConnection;

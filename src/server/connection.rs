@@ -272,7 +272,10 @@ impl ConnectionTask {
     fn read(&mut self) -> io::Result<usize> {
         let wanted = self.protocol.wanted_len(&self.input);
         let missing = wanted.saturating_sub(self.input.len());
-        self.input.reserve(missing.max(self.read_size));
+        // Room for a whole large frame only where much has come before: a head
+        // that announces one costs its sender nothing.
+        let room = missing.min(self.read_size * 4).max(self.read_size);
+        self.input.reserve(room);
         let read = self.stream.try_read_buf(&mut self.input)?;
         self.received |= read > 0;
         if read >= self.read_size {
@@ -448,6 +451,8 @@ impl ConnectionTask {
 
     fn shut_down(&mut self) {
         self.shutting_down = true;
+        // Its close-ok has to be read; what else comes is discarded.
+        self.blocked = false;
         if let Some(session) = &mut self.session {
             session.close();
         }

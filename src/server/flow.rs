@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::shared::Shared;
@@ -74,6 +75,19 @@ pub async fn watch(shared: Arc<Shared>) {
             }
             shared.wake_all();
         }
+        if shared.alarms.is_on(LOW_ON_MEMORY) {
+            release_memory(shared.release_memory);
+        }
+    }
+}
+
+/// Has the threads that serve connections give unused memory back: an allocator
+/// does so while it allocates, and with publishers blocked it hardly does. More
+/// tasks than threads, so that idle ones are woken for some; those left out
+/// have their turn when memory is looked at again.
+fn release_memory(release: fn()) {
+    for _ in 0..2 * Handle::current().metrics().num_workers() {
+        tokio::spawn(async move { release() });
     }
 }
 

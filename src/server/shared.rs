@@ -33,6 +33,8 @@ pub struct Shared {
     pub authenticator: Box<dyn Authenticator>,
     /// What publishers have to wait for.
     pub alarms: Alarms,
+    /// Gives the system back what the calling thread's allocator keeps unused.
+    pub release_memory: fn(),
     clock: SystemClock,
     stopping: AtomicBool,
     last_connection: AtomicU64,
@@ -62,6 +64,7 @@ impl Shared {
             store,
             authenticator,
             alarms: Alarms::default(),
+            release_memory: || {},
             clock: SystemClock::new(),
             stopping: AtomicBool::new(false),
             last_connection: AtomicU64::new(0),

@@ -1,0 +1,23 @@
+//! The broker as its clients meet it: a process of its own, driven over
+//! sockets with this crate's wire layer.
+//!
+//! No test measures time. Deadlines are generous and only keep a broken broker
+//! from hanging the test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod broker;
+mod client;
+mod closing;
+mod consuming;
+mod durability;
+mod garbage;
+mod pressure;
+mod publishing;
+mod queues;
+mod settling;
+mod transactions;

@@ -1,0 +1,125 @@
+//! Transactions: nothing shows before the commit, nothing is left of a rollback.
+
+use harrier::wire::FieldTable;
+use harrier::wire::method::*;
+
+use crate::broker::Broker;
+use crate::client::*;
+
+fn transactional(broker: &Broker) -> Client {
+    let mut client = broker.client();
+    client.declare_durable("q", FieldTable::new());
+    client.open_channel(2);
+    assert_eq!(client.ask(2, TxSelect::default()), Said::Other(2, (90, 11)));
+    client
+}
+
+#[test]
+fn a_commit_publishes_and_settles() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    client.publish(1, ("", "q"), TRANSIENT, b"first");
+    client.consume(2, "q", "c");
+    assert_eq!(client.delivery(), (1, false, b"first".into()));
+    client.put(2, ack(1, false));
+    client.put_publish(2, ("", "q"), PERSISTENT, b"second");
+    client.flush();
+    client.qos(2, 0);
+    assert_eq!(client.counts(1, "q"), (0, 1));
+    client.send(2, TxCommit::default());
+    // Publishes come first, and the consumer is the same connection.
+    assert_eq!(client.delivery(), (2, false, b"second".into()));
+    assert_eq!(client.said(), Said::Other(2, (90, 21)));
+    let close = ChannelClose {
+        reply_code: 200,
+        ..ChannelClose::default()
+    };
+    assert_eq!(client.ask(2, close), Said::Other(2, (20, 41)));
+    // The first was acknowledged for good, the second wasn't.
+    assert_eq!(client.get("q").unwrap().2.body, b"second");
+    assert!(client.get("q").is_none());
+}
+
+#[test]
+fn a_rollback_leaves_nothing_and_tags_can_be_used_again() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    client.publish(1, ("", "q"), TRANSIENT, b"first");
+    client.consume(2, "q", "c");
+    client.delivery();
+    client.put(2, ack(1, false));
+    client.put_publish(2, ("", "q"), TRANSIENT, b"never");
+    client.flush();
+    assert_eq!(
+        client.ask(2, TxRollback::default()),
+        Said::Other(2, (90, 31))
+    );
+    client.send(2, ack(1, false));
+    assert_eq!(client.ask(2, TxCommit::default()), Said::Other(2, (90, 21)));
+    assert_eq!(client.counts(1, "q"), (0, 1));
+    let close = ChannelClose {
+        reply_code: 200,
+        ..ChannelClose::default()
+    };
+    assert_eq!(client.ask(2, close), Said::Other(2, (20, 41)));
+    assert_eq!(client.counts(1, "q"), (0, 0));
+}
+
+#[test]
+fn closing_the_channel_rolls_back() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    client.publish(2, ("", "q"), TRANSIENT, b"never");
+    let close = ChannelClose {
+        reply_code: 200,
+        ..ChannelClose::default()
+    };
+    assert_eq!(client.ask(2, close), Said::Other(2, (20, 41)));
+    assert_eq!(client.counts(1, "q"), (0, 0));
+}
+
+#[test]
+fn returns_come_with_the_commit() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    let mandatory = BasicPublish {
+        mandatory: true,
+        ..publish(("", "nowhere"))
+    };
+    client.put_publish_as(2, mandatory, TRANSIENT, b"back");
+    client.flush();
+    client.qos(2, 0);
+    client.send(2, TxCommit::default());
+    match client.said() {
+        Said::Returned {
+            code: 312, message, ..
+        } => assert_eq!(message.body, b"back"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(client.said(), Said::Other(2, (90, 21)));
+}
+
+#[test]
+fn checks_are_made_at_once() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    client.publish(2, ("none", ""), TRANSIENT, b"x");
+    assert!(matches!(client.said(), Said::ChannelClosed(2, 404, _)));
+    let mut client = transactional(&broker);
+    let text = "PRECONDITION_FAILED - unknown delivery tag 5";
+    assert_eq!(
+        client.ask(2, ack(5, false)),
+        Said::ChannelClosed(2, 406, text.into())
+    );
+}
+
+#[test]
+fn a_channel_without_a_transaction_has_nothing_to_commit() {
+    let broker = Broker::start();
+    let mut client = broker.client();
+    let text = "PRECONDITION_FAILED - channel is not transactional";
+    assert_eq!(
+        client.ask(1, TxCommit::default()),
+        Said::ChannelClosed(1, 406, text.into())
+    );
+}
