@@ -98,19 +98,16 @@ impl Message {
                 0
             };
         let properties_len = content.properties.len() as u32;
-        let mut record = Vec::with_capacity(
-            FIXED_LEN + exchange.len() + key.len() + content.properties.len() + inline.len(),
-        );
-        record.extend_from_slice(&[flags, exchange.len() as u8, key.len() as u8, 0]);
-        record.extend_from_slice(&properties_len.to_be_bytes());
-        record.extend_from_slice(exchange);
-        record.extend_from_slice(key);
-        record.extend_from_slice(content.properties);
-        record.extend_from_slice(inline);
-        Self {
-            record: record.into(),
-            chained,
-        }
+        let fixed = [flags, exchange.len() as u8, key.len() as u8, 0];
+        let record = concatenated(&[
+            &fixed,
+            &properties_len.to_be_bytes(),
+            exchange,
+            key,
+            content.properties,
+            inline,
+        ]);
+        Self { record, chained }
     }
 
     /// Takes a message back from the octets of [`Message::record`] and, if it
@@ -196,6 +193,22 @@ const EMPTY: MessageView<'static> = MessageView {
     body: &[],
     shared_body: None,
 };
+
+/// The octets of `parts` in one allocation. Filled in place: a `Vec` would be
+/// copied once more to become shared.
+fn concatenated(parts: &[&[u8]]) -> Arc<[u8]> {
+    let len = parts.iter().map(|part| part.len()).sum();
+    let mut octets: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+    let whole = Arc::get_mut(&mut octets).unwrap_or_default();
+    let mut at = 0;
+    for part in parts {
+        if let Some(place) = whole.get_mut(at..at + part.len()) {
+            place.copy_from_slice(part);
+        }
+        at += part.len();
+    }
+    octets
+}
 
 /// Names come from short strings, so nothing is ever cut here.
 fn short(octets: &[u8]) -> &[u8] {
