@@ -48,8 +48,8 @@ enum Operation {
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let consumer = (
-        0..4_u16,
-        any::<bool>(),
+        prop_oneof![6 => 1..4_u16, 1 => Just(0)],
+        prop::bool::weighted(0.15),
         prop::bool::weighted(0.1),
         -1..2_i32,
     );
@@ -67,17 +67,32 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let settle = (any::<usize>(), 1..6_usize, how);
     let operation = prop_oneof![
         12 => any::<bool>().prop_map(|persistent| Operation::Push { persistent }),
-        3 => consumer.prop_map(Operation::Attach),
-        1 => any::<usize>().prop_map(Operation::Detach),
+        2 => consumer.prop_map(Operation::Attach),
+        3 => any::<usize>().prop_map(Operation::Detach),
         2 => any::<usize>().prop_map(Operation::Shut),
         3 => any::<usize>().prop_map(Operation::Open),
-        2 => any::<bool>().prop_map(|no_ack| Operation::Get { no_ack }),
-        10 => settle.prop_map(|(first, count, how)| Operation::Settle { first, count, how }),
+        6 => prop::bool::weighted(0.2).prop_map(|no_ack| Operation::Get { no_ack }),
+        14 => settle.prop_map(|(first, count, how)| Operation::Settle { first, count, how }),
         1 => Just(Operation::Purge),
         1 => Just(Operation::Restart),
-        1 => Just(Operation::Delete),
     ];
-    prop::collection::vec(operation, 1..120)
+    (prop::collection::vec(operation, 1..120), any::<bool>()).prop_map(
+        |(mut operations, delete)| {
+            if delete {
+                operations.extend([
+                    Operation::Delete,
+                    Operation::Push { persistent: true },
+                    Operation::Attach(ConsumerSpec::default()),
+                    Operation::Settle {
+                        first: 0,
+                        count: 5,
+                        how: Settlement::Requeue,
+                    },
+                ]);
+            }
+            operations
+        },
+    )
 }
 
 /// A message in the model; its number is its place.
@@ -464,11 +479,14 @@ fn many_requeued_at_once_find_their_places() {
         pair.apply(&Operation::Get { no_ack: false });
     }
     let settle = |first, count, how| Operation::Settle { first, count, how };
-    pair.apply(&settle(100, 50, Settlement::Requeue));
-    pair.apply(&settle(20, 30, Settlement::Acknowledge));
-    pair.apply(&settle(0, 70, Settlement::Requeue));
+    // 31 to 40, then some before and some behind those that wait already.
+    pair.apply(&settle(30, 10, Settlement::Requeue));
+    pair.apply(&settle(20, 30, Settlement::Requeue));
+    pair.apply(&settle(60, 50, Settlement::Requeue));
+    pair.apply(&settle(20, 20, Settlement::Acknowledge));
+    pair.apply(&settle(0, 40, Settlement::Requeue));
     // The model checks the order of what comes out.
-    for _ in 0..170 {
+    for _ in 0..180 {
         pair.apply(&Operation::Get { no_ack: true });
     }
     assert!(pair.ledger.numbers(ID).is_empty());
