@@ -92,10 +92,14 @@ impl Keys {
     pub fn from_file(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        toml::from_str(&text).map_err(|error| {
-            let text = error.to_string();
-            Failure::Usage(format!("{}: {}", path.display(), text.trim_end()))
-        })
+        let refuse = |why: &str| Failure::Usage(format!("{}: {}", path.display(), why.trim_end()));
+        let keys: Self = toml::from_str(&text).map_err(|error| refuse(&error.to_string()))?;
+        // Checked by itself, so that what is wrong in the file is said of the file.
+        match keys.clone().resolve() {
+            Err(Failure::Usage(why)) => Err(refuse(&why)),
+            Err(failed) => Err(failed),
+            Ok(_) => Ok(keys),
+        }
     }
 
     /// These keys, with those of `fallback` where they are absent.
