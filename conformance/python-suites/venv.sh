@@ -17,19 +17,11 @@ make_venv() {
     if ! python3 -m venv "$folder" >&2; then
         # Debian splits the module off from python3.
         rm -rf "$folder"
-        install_packages python3-venv
+        "$REPO/conformance/install_packages" python3-venv
         python3 -m venv "$folder" >&2
     fi
     "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" >&2
     printf '%s\n' "$wanted" >"$folder/requirements"
-}
-
-# install_packages PACKAGE...
-# By apt-get, without questions; the index is fetched first, since a bare
-# machine has none.
-install_packages() {
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 # fetch_sdist VENV NAME VERSION FOLDER
