@@ -105,7 +105,7 @@ fn a_flag_comes_before_a_variable_and_that_before_the_file() {
     let (_directory, path) = file("heartbeat = 70000");
     // Only reading the file fails; the other two are read before and are fine.
     run(harrier(&["serve", "--heartbeat", "7", "--config"]).arg(&path)).fails(2, &["mine.toml"]);
-    let (_directory, path) = file("frame_max = 1\nchannel_max = 5");
+    let (_directory, path) = file("frame_max = 9000\nchannel_max = 5");
     let outcome = run(harrier(&["serve", "--config"])
         .arg(&path)
         .env("HARRIER_FRAME_MAX", "2"));
