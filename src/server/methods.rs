@@ -110,13 +110,9 @@ impl Session {
         method: QueueBind<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        let spec = BindingSpec {
-            source: method.exchange.into(),
-            destination: Destination::Queue(method.queue.into()),
-            routing_key: method.routing_key.into(),
-            arguments: method.arguments,
-        };
-        self.vhost.bind(spec, self.id, &mut self.effects)?;
+        let to = Destination::Queue(method.queue.into());
+        let spec = binding(method.exchange, to, method.routing_key, method.arguments);
+        self.bind(spec)?;
         answer(out, channel, method.nowait, QueueBindOk::default());
         Ok(())
     }
@@ -127,15 +123,46 @@ impl Session {
         method: QueueUnbind<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        let spec = BindingSpec {
-            source: method.exchange.into(),
-            destination: Destination::Queue(method.queue.into()),
-            routing_key: method.routing_key.into(),
-            arguments: method.arguments,
-        };
-        self.vhost.unbind(&spec, self.id, &mut self.effects)?;
-        self.see_to_effects();
+        let to = Destination::Queue(method.queue.into());
+        let spec = binding(method.exchange, to, method.routing_key, method.arguments);
+        self.unbind(&spec)?;
         answer(out, channel, false, QueueUnbindOk::default());
+        Ok(())
+    }
+
+    fn exchange_bind(
+        &mut self,
+        channel: u16,
+        method: ExchangeBind<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let to = Destination::Exchange(method.destination.into());
+        let spec = binding(method.source, to, method.routing_key, method.arguments);
+        self.bind(spec)?;
+        answer(out, channel, method.nowait, ExchangeBindOk::default());
+        Ok(())
+    }
+
+    fn exchange_unbind(
+        &mut self,
+        channel: u16,
+        method: ExchangeUnbind<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let to = Destination::Exchange(method.destination.into());
+        let spec = binding(method.source, to, method.routing_key, method.arguments);
+        self.unbind(&spec)?;
+        answer(out, channel, method.nowait, ExchangeUnbindOk::default());
+        Ok(())
+    }
+
+    fn bind(&mut self, spec: BindingSpec) -> Result<(), Refusal> {
+        self.vhost.bind(spec, self.id, &mut self.effects)
+    }
+
+    fn unbind(&mut self, spec: &BindingSpec) -> Result<(), Refusal> {
+        self.vhost.unbind(spec, self.id, &mut self.effects)?;
+        self.see_to_effects();
         Ok(())
     }
 
@@ -189,40 +216,6 @@ impl Session {
         self.vhost
             .delete_exchange(method.exchange, method.if_unused, &mut self.effects)?;
         answer(out, channel, method.nowait, ExchangeDeleteOk::default());
-        Ok(())
-    }
-
-    fn exchange_bind(
-        &mut self,
-        channel: u16,
-        method: ExchangeBind<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        let spec = BindingSpec {
-            source: method.source.into(),
-            destination: Destination::Exchange(method.destination.into()),
-            routing_key: method.routing_key.into(),
-            arguments: method.arguments,
-        };
-        self.vhost.bind(spec, self.id, &mut self.effects)?;
-        answer(out, channel, method.nowait, ExchangeBindOk::default());
-        Ok(())
-    }
-
-    fn exchange_unbind(
-        &mut self,
-        channel: u16,
-        method: ExchangeUnbind<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        let spec = BindingSpec {
-            source: method.source.into(),
-            destination: Destination::Exchange(method.destination.into()),
-            routing_key: method.routing_key.into(),
-            arguments: method.arguments,
-        };
-        self.vhost.unbind(&spec, self.id, &mut self.effects)?;
-        answer(out, channel, method.nowait, ExchangeUnbindOk::default());
         Ok(())
     }
 
@@ -368,6 +361,15 @@ impl Session {
         self.channel_mut(number)?.transaction = Default::default();
         encode::method(out, number, TxRollbackOk::default());
         Ok(())
+    }
+}
+
+fn binding(from: &str, to: Destination, key: &str, arguments: FieldTable) -> BindingSpec {
+    BindingSpec {
+        source: from.into(),
+        destination: to,
+        routing_key: key.into(),
+        arguments,
     }
 }
 
