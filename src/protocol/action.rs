@@ -118,6 +118,38 @@ pub enum Settle {
     },
 }
 
+impl Settle {
+    /// The delivery tag; 0 with [`Settle::is_multiple`] stands for all.
+    pub const fn tag(&self) -> u64 {
+        match *self {
+            Self::Ack { tag, .. } | Self::Nack { tag, .. } | Self::Reject { tag, .. } => tag,
+        }
+    }
+
+    /// Whether all deliveries up to the tag are meant.
+    pub const fn is_multiple(&self) -> bool {
+        matches!(
+            self,
+            Self::Ack { multiple: true, .. } | Self::Nack { multiple: true, .. }
+        )
+    }
+
+    /// The same for another tag.
+    pub const fn with_tag(self, tag: u64) -> Self {
+        match self {
+            Self::Ack { multiple, .. } => Self::Ack { tag, multiple },
+            Self::Nack {
+                multiple, requeue, ..
+            } => Self::Nack {
+                tag,
+                multiple,
+                requeue,
+            },
+            Self::Reject { requeue, .. } => Self::Reject { tag, requeue },
+        }
+    }
+}
+
 /// A whole message, as the client published it.
 #[derive(Debug)]
 pub struct Publish<'a> {

@@ -1,6 +1,6 @@
 //! A channel's side of the broker: its consumers, its deliveries, its transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::outbox::ChannelSlot;
@@ -37,8 +37,30 @@ pub struct HeldPublish {
 pub struct Transaction {
     /// Publishes, in order.
     pub publishes: Vec<HeldPublish>,
-    /// Acknowledgements and rejections, in order.
+    /// Acknowledgements and rejections, in order. None of them is for all that
+    /// is outstanding: what is delivered later isn't meant.
     pub settles: Vec<Settle>,
+    /// Delivery tags that `settles` covers one by one.
+    settled: BTreeSet<u64>,
+    /// Delivery tags up to this one are covered all together.
+    settled_up_to: u64,
+}
+
+impl Transaction {
+    /// Whether `tag` was settled in this transaction already.
+    pub fn has_settled(&self, tag: u64) -> bool {
+        tag <= self.settled_up_to || self.settled.contains(&tag)
+    }
+
+    /// Keeps a settlement for the commit.
+    pub fn settle(&mut self, settle: Settle) {
+        if settle.is_multiple() {
+            self.settled_up_to = self.settled_up_to.max(settle.tag());
+        } else {
+            self.settled.insert(settle.tag());
+        }
+        self.settles.push(settle);
+    }
 }
 
 /// An open channel.

@@ -254,20 +254,23 @@ impl Session {
     }
 
     fn settle_later(&mut self, number: u16, settle: Settle) -> Result<(), BadAck> {
-        let (tag, multiple) = match settle {
-            Settle::Ack { tag, multiple } | Settle::Nack { tag, multiple, .. } => (tag, multiple),
-            Settle::Reject { tag, .. } => (tag, false),
-        };
         let Some(channel) = self.channels.get_mut(&number) else {
             return Ok(());
         };
-        let known = self
-            .outbox
-            .with_channel(channel.slot, |c| c.is_outstanding(tag, multiple));
-        if known != Some(true) {
-            return Err(unknown_tag(number, tag));
+        let transaction = &mut channel.transaction;
+        let everything = settle.is_multiple() && settle.tag() == 0;
+        let tag = self.outbox.with_channel(channel.slot, |deliveries| {
+            if everything {
+                return deliveries.latest(|tag| !transaction.has_settled(tag));
+            }
+            let free = !transaction.has_settled(settle.tag());
+            (free && deliveries.is_outstanding(settle.tag())).then_some(settle.tag())
+        });
+        match tag.flatten() {
+            Some(tag) => transaction.settle(settle.with_tag(tag)),
+            None if everything => {}
+            None => return Err(unknown_tag(number, settle.tag())),
         }
-        channel.transaction.settles.push(settle);
         Ok(())
     }
 

@@ -114,9 +114,18 @@ impl ChannelDeliveries {
         self.settled = 0;
     }
 
-    /// Whether `tag` is outstanding; with `multiple`, 0 always is.
-    pub fn is_outstanding(&self, tag: u64, multiple: bool) -> bool {
-        (multiple && tag == 0) || self.find(tag).is_some()
+    /// Whether `tag` is outstanding.
+    pub fn is_outstanding(&self, tag: u64) -> bool {
+        self.find(tag).is_some()
+    }
+
+    /// The last outstanding tag of those `wanted`.
+    pub fn latest(&self, wanted: impl Fn(u64) -> bool) -> Option<u64> {
+        let outstanding = self.unacked.iter().filter(|entry| entry.held != SETTLED);
+        outstanding
+            .rev()
+            .map(|entry| entry.tag)
+            .find(|tag| wanted(*tag))
     }
 
     fn take_up_to(&mut self, tag: u64, shares: &mut Vec<Share>) -> Option<()> {

@@ -123,3 +123,40 @@ fn a_channel_without_a_transaction_has_nothing_to_commit() {
         Said::ChannelClosed(1, 406, text.into())
     );
 }
+
+#[test]
+fn a_delivery_is_settled_once_in_a_transaction() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    client.publish(1, ("", "q"), TRANSIENT, b"first");
+    client.consume(2, "q", "c");
+    client.delivery();
+    client.put(2, ack(1, false));
+    client.put(2, ack(1, false));
+    client.flush();
+    let text = "PRECONDITION_FAILED - unknown delivery tag 1";
+    assert_eq!(client.said(), Said::ChannelClosed(2, 406, text.into()));
+}
+
+#[test]
+fn settling_everything_means_what_is_outstanding_then() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    client.publish(1, ("", "q"), TRANSIENT, b"first");
+    client.consume(2, "q", "c");
+    client.delivery();
+    client.put(2, ack(0, true));
+    client.put(2, ack(0, true));
+    client.flush();
+    client.qos(2, 0);
+    client.publish(1, ("", "q"), TRANSIENT, b"second");
+    client.delivery();
+    assert_eq!(client.ask(2, TxCommit::default()), Said::Other(2, (90, 21)));
+    let close = ChannelClose {
+        reply_code: 200,
+        ..ChannelClose::default()
+    };
+    assert_eq!(client.ask(2, close), Said::Other(2, (20, 41)));
+    assert_eq!(client.get("q").unwrap().2.body, b"second");
+    assert!(client.get("q").is_none());
+}
