@@ -148,14 +148,10 @@ impl ConnectionTask {
     pub async fn run(mut self) {
         tracing::info!("accepted");
         let end = self.serve().await;
-        if let Some(mut session) = self.session.take() {
-            session.begin_batch(self.shared.now());
-            session.close();
-        }
+        self.clean_up();
         if matches!(end, Ok(End::Closed)) {
             self.linger().await;
         }
-        self.shared.deregister(self.id);
         match end {
             Ok(End::Closed) => tracing::info!("closed"),
             Ok(End::HungUp) => tracing::warn!("client unexpectedly closed TCP connection"),
@@ -180,6 +176,15 @@ impl ConnectionTask {
                 Step::End(end) => return Ok(end),
             }
         }
+    }
+
+    /// Takes the connection out of everything it is in. Doing so again is nothing.
+    fn clean_up(&mut self) {
+        if let Some(mut session) = self.session.take() {
+            session.begin_batch(self.shared.now());
+            session.close();
+        }
+        self.shared.deregister(self.id);
     }
 
     /// Lets what was written arrive: closing a socket with input unread resets
@@ -460,5 +465,12 @@ impl ConnectionTask {
         self.timer
             .as_mut()
             .reset(Instant::now() + SHUTDOWN_PATIENCE);
+    }
+}
+
+/// A task that panics leaves no consumers behind, nor what they hold.
+impl Drop for ConnectionTask {
+    fn drop(&mut self) {
+        self.clean_up();
     }
 }
