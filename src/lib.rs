@@ -15,6 +15,10 @@
 //!                         1 wire                 bytes <-> frames <-> values (nom)
 //!                         0 base                 clock, ids, limits, config
 //! ```
+//!
+//! A reference like (`semantics` 6.4) is to the project's specification of
+//! RabbitMQ's behaviour, method by method, with its exact texts; it is kept
+//! beside this repository.
 
 pub mod base;
 pub mod broker;
