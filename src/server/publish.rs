@@ -26,11 +26,11 @@ impl Session {
         publish: Publish<'_>,
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
-        let copies = match publish.parsed.headers {
-            Some(_) => Copies::from_properties(&publish.parsed)?,
-            None => None,
-        };
-        self.check(&publish)?;
+        let copies = self.check(&publish).or_else(|refusal| {
+            // An exchange that isn't there is said first.
+            self.vhost.check_publish(publish.exchange)?;
+            Err(refusal)
+        })?;
         if copies.is_none() && !publish.transactional {
             let generation = self.vhost.generation();
             let (exchange, key) = (publish.exchange, publish.routing_key);
@@ -138,14 +138,19 @@ impl Session {
         self.outbox.put_return(channel, method, message);
     }
 
-    fn check(&self, publish: &Publish<'_>) -> Result<(), Refusal> {
+    /// Checks the properties, in RabbitMQ's order; returns the copies they ask for.
+    fn check(&self, publish: &Publish<'_>) -> Result<Option<Copies>, Refusal> {
         if let Some(expiration) = publish.parsed.expiration {
             check_expiration(expiration)?;
         }
+        let copies = match publish.parsed.headers {
+            Some(_) => Copies::from_properties(&publish.parsed)?,
+            None => None,
+        };
         if let Some(claimed) = publish.parsed.user_id {
             check_user_id(claimed, &self.user)?;
         }
-        Ok(())
+        Ok(copies)
     }
 }
 

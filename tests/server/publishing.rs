@@ -299,3 +299,28 @@ fn a_route_taken_before_is_forgotten_when_bindings_change() {
     client.flush();
     assert!(matches!(client.said(), Said::Returned { code: 312, .. }));
 }
+
+#[test]
+fn a_missing_exchange_is_said_before_bad_properties() {
+    let broker = Broker::start();
+    let mut properties = BytesMut::new();
+    Properties {
+        expiration: Some(b"abc"),
+        user_id: Some(b"somebody"),
+        ..Properties::default()
+    }
+    .put(&mut properties);
+    for (exchange, code, text) in [
+        ("none", 404, "NOT_FOUND - no exchange 'none' in vhost '/'"),
+        (
+            "amq.direct",
+            406,
+            "PRECONDITION_FAILED - invalid expiration 'abc': no_integer",
+        ),
+    ] {
+        let mut client = broker.client();
+        client.publish(1, (exchange, ""), &properties, b"x");
+        let closed = Said::ChannelClosed(1, code, text.into());
+        assert_eq!(client.said(), closed);
+    }
+}
