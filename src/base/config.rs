@@ -34,6 +34,8 @@ pub struct Config {
     pub max_message_size: u64,
     /// The share of memory at which publishers are blocked.
     pub vm_memory_high_watermark: f64,
+    /// Octets free on the disk of `data_dir` below which publishers are blocked.
+    pub disk_free_limit: u64,
     /// Consumers of one channel.
     pub consumer_max_per_channel: usize,
 }
@@ -53,6 +55,7 @@ impl Default for Config {
             handshake_timeout: limits::HANDSHAKE_TIMEOUT,
             max_message_size: limits::MESSAGE_SIZE_MAX,
             vm_memory_high_watermark: 0.6,
+            disk_free_limit: limits::DISK_FREE_MIN,
             consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
         }
     }

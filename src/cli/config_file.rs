@@ -69,6 +69,9 @@ pub struct Keys {
     /// Share of memory at which publishers are blocked [default: 0.6]
     #[arg(long, env = "HARRIER_VM_MEMORY_HIGH_WATERMARK", value_name = "SHARE")]
     pub vm_memory_high_watermark: Option<f64>,
+    /// Free disk space below which publishers are blocked, bytes [default: 134217728]
+    #[arg(long, env = "HARRIER_DISK_FREE_LIMIT", value_name = "BYTES")]
+    pub disk_free_limit: Option<u64>,
     /// Consumers of one channel [default: 65536]
     #[arg(long, env = "HARRIER_CONSUMER_MAX_PER_CHANNEL", value_name = "N")]
     pub consumer_max_per_channel: Option<usize>,
@@ -124,6 +127,7 @@ impl Keys {
             handshake_timeout,
             max_message_size,
             vm_memory_high_watermark,
+            disk_free_limit,
             consumer_max_per_channel
         )
     }
@@ -155,6 +159,7 @@ impl Keys {
             vm_memory_high_watermark: self
                 .vm_memory_high_watermark
                 .unwrap_or(default.vm_memory_high_watermark),
+            disk_free_limit: self.disk_free_limit.unwrap_or(default.disk_free_limit),
             consumer_max_per_channel: self
                 .consumer_max_per_channel
                 .unwrap_or(default.consumer_max_per_channel),

@@ -10,15 +10,25 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use super::shared::Shared;
+use crate::storage::free_space;
 
 /// How often memory and disk are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+/// The same while the disk may run short any moment: a fast one takes what is
+/// left above the limit in less than the usual interval.
+const CLOSE_WATCH_INTERVAL: Duration = Duration::from_millis(20);
+/// Free octets above the limit within which that may be so: more than a disk
+/// takes in the usual interval.
+const CLOSE_WATCH_FREE: u64 = 1024 * 1024 * 1024;
 /// An alarm goes off again when memory is below this share of its limit, in
 /// percent: the gap keeps it from flapping.
 const CLEAR_PERCENT: u64 = 95;
+/// The same for the disk: this much more than its limit has to be free, in
+/// percent of the limit.
+const CLEAR_EXTRA_PERCENT: u64 = 5;
 
 const LOW_ON_MEMORY: u8 = 1;
 const LOW_ON_DISK: u8 = 2;
@@ -54,22 +64,24 @@ impl Alarms {
 
 /// Watches memory and disk for as long as it is polled.
 pub async fn watch(shared: Arc<Shared>) {
-    let limit = memory_limit(shared.config.vm_memory_high_watermark);
-    tracing::debug!(limit, "memory high watermark, bytes");
-    let mut ticks = interval(WATCH_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let memory_limit = memory_limit(shared.config.vm_memory_high_watermark);
+    let free_limit = shared.config.disk_free_limit;
+    tracing::debug!(memory_limit, free_limit, "watching memory and disk, bytes");
     loop {
-        ticks.tick().await;
+        let memory = resident_memory();
+        let free = free_space(&shared.config.data_dir).ok();
         let mut alarms = 0;
-        if is_over(resident_memory(), limit, shared.alarms.is_on(LOW_ON_MEMORY)) {
+        if is_over(memory, memory_limit, shared.alarms.is_on(LOW_ON_MEMORY)) {
             alarms |= LOW_ON_MEMORY;
         }
-        if shared.store.is_disk_full() {
+        let is_short = is_short(free, free_limit, shared.alarms.is_on(LOW_ON_DISK));
+        if is_short || shared.store.is_disk_full() {
             alarms |= LOW_ON_DISK;
         }
         if shared.alarms.set(alarms) {
             if shared.alarms.any() {
-                tracing::warn!(reason = shared.alarms.reason(), "publishers are blocked");
+                let reason = shared.alarms.reason();
+                tracing::warn!(reason, memory, free, "publishers are blocked");
             } else {
                 tracing::info!("publishers are unblocked");
             }
@@ -78,6 +90,16 @@ pub async fn watch(shared: Arc<Shared>) {
         if shared.alarms.is_on(LOW_ON_MEMORY) {
             release_memory(shared.release_memory);
         }
+        sleep(until_next_look(shared.alarms.any(), free, free_limit)).await;
+    }
+}
+
+fn until_next_look(blocked: bool, free: Option<u64>, limit: u64) -> Duration {
+    let close = limit.saturating_add(CLOSE_WATCH_FREE);
+    if !blocked && is_short(free, close, false) {
+        CLOSE_WATCH_INTERVAL
+    } else {
+        WATCH_INTERVAL
     }
 }
 
@@ -103,6 +125,16 @@ fn is_over(used: Option<u64>, limit: Option<u64>, on_already: bool) -> bool {
     used > threshold
 }
 
+/// What can't be read is not short.
+fn is_short(free: Option<u64>, limit: u64, on_already: bool) -> bool {
+    let enough = if on_already {
+        limit.saturating_add(limit / 100 * CLEAR_EXTRA_PERCENT)
+    } else {
+        limit
+    };
+    free.is_some_and(|free| free < enough)
+}
+
 /// The share `watermark` of the memory there is, bytes: the machine's or, if it
 /// is less, what the control group allows. `None` where neither can be read.
 fn memory_limit(watermark: f64) -> Option<u64> {
@@ -125,4 +157,39 @@ fn kilobytes(path: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let number = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
     number.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn the_disk_is_short_below_its_limit_until_some_more_is_free() {
+        let limit = 100 * MIB;
+        assert!(!is_short(Some(limit), limit, false));
+        assert!(is_short(Some(limit - 1), limit, false));
+        assert!(is_short(Some(limit), limit, true));
+        assert!(is_short(Some(105 * MIB - 1), limit, true));
+        assert!(!is_short(Some(105 * MIB), limit, true));
+    }
+
+    #[test]
+    fn without_a_limit_or_a_reading_the_disk_is_never_short() {
+        assert!(!is_short(Some(0), 0, false));
+        assert!(!is_short(Some(0), 0, true));
+        assert!(!is_short(None, u64::MAX, true));
+        assert!(is_short(Some(u64::MAX - 1), u64::MAX, true));
+    }
+
+    #[test]
+    fn memory_runs_out_above_its_limit_and_is_back_well_below() {
+        let limit = Some(100 * MIB);
+        assert!(!is_over(limit, limit, false));
+        assert!(is_over(Some(100 * MIB + 1), limit, false));
+        assert!(is_over(Some(95 * MIB + 1), limit, true));
+        assert!(!is_over(Some(95 * MIB), limit, true));
+        assert!(!is_over(None, limit, true));
+    }
 }

@@ -14,6 +14,7 @@ mod keeper;
 mod live;
 mod recovery;
 mod segment;
+mod space;
 
 use std::fmt;
 use std::path::Path;
@@ -35,6 +36,7 @@ use segment::LogDir;
 pub use codec::{CodecError, decode_change, encode_change};
 pub use error::StoreError;
 pub use files::{DiskFiles, Files, LogFile};
+pub use space::free_space;
 
 /// The exit code of a process whose disk can't be trusted any more: `EX_IOERR`.
 pub const EXIT_DISK_FAILED: i32 = 74;

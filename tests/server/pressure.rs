@@ -200,6 +200,25 @@ fn a_blocked_publisher_is_told_of_the_stop() {
 }
 
 #[test]
+fn a_disk_running_short_blocks_publishers_and_lets_consumers_be() {
+    // More than any disk has.
+    let limit = u64::MAX.to_string();
+    let mut broker = Broker::with(&["--disk-free-limit", &limit]);
+    broker.logs(&["publishers are blocked", "low on disk"]);
+    let mut consumer = broker.client();
+    consumer.declare("q");
+    consumer.ask(1, consume("q", "c"));
+    let mut publisher = broker.client();
+    publisher.publish(1, ("", "q"), PERSISTENT, b"x");
+    assert_eq!(publisher.said(), Said::Blocked("low on disk".into()));
+    // What was read before is delivered; a consumer declares, acks and closes.
+    consumer.delivery();
+    consumer.send(1, ack(1, false));
+    assert_eq!(consumer.counts(1, "q"), (0, 1));
+    consumer.close();
+}
+
+#[test]
 fn connections_over_the_limit_are_refused() {
     let mut broker = Broker::with(&["--connection-max", "2"]);
     let first = broker.client();
