@@ -28,7 +28,20 @@ unsafe extern "C" {
     safe fn mi_collect(force: bool);
 }
 
+/// Keeps memory in small pages where the system gives huge ones unasked. The
+/// first octet used of one makes 2 MiB resident, seven times the memory of an
+/// idle broker in all, and no message is cheaper for it.
+fn refuse_huge_pages() {
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code, reason = "there is no other interface for a process")]
+    // SAFETY: PR_SET_THP_DISABLE takes a number and touches no memory of ours.
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1 as libc::c_ulong, 0, 0, 0);
+    }
+}
+
 fn main() -> ExitCode {
+    refuse_huge_pages();
     cli::run(|config| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

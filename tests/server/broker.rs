@@ -98,9 +98,18 @@ impl Broker {
 
     /// The process's resident memory, bytes.
     pub fn resident(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        self.memory("status", "VmRSS:")
+    }
+
+    /// What of its memory is in huge pages, bytes.
+    pub fn in_huge_pages(&self) -> u64 {
+        self.memory("smaps_rollup", "AnonHugePages:")
+    }
+
+    fn memory(&self, file: &str, name: &str) -> u64 {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
         let number = line.unwrap().trim().trim_end_matches(" kB");
         number.parse::<u64>().unwrap() * 1024
     }

@@ -219,6 +219,12 @@ fn a_disk_running_short_blocks_publishers_and_lets_consumers_be() {
 }
 
 #[test]
+fn an_idle_broker_has_no_huge_pages() {
+    // Its 6 MiB were 45 in them.
+    assert_eq!(Broker::start().in_huge_pages(), 0);
+}
+
+#[test]
 fn connections_over_the_limit_are_refused() {
     let mut broker = Broker::with(&["--connection-max", "2"]);
     let first = broker.client();
