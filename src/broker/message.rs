@@ -149,6 +149,11 @@ impl Message {
         self.flags() & DEAD_LETTERED != 0
     }
 
+    /// Octets it takes in a store.
+    pub fn stored_len(&self) -> usize {
+        self.record.len() + self.chained.as_ref().map_or(0, |body| body.len())
+    }
+
     /// Octets of body.
     pub fn body_len(&self) -> usize {
         self.view().body.len()

@@ -1,6 +1,7 @@
 //! What the broker asks of whatever keeps its state.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
@@ -15,17 +16,42 @@ pub enum Record<'a> {
     Publish {
         /// The queue.
         queue: QueueId,
-        /// Its place there.
+        /// Its place there. Never used before in this queue.
         position: Position,
         /// The message.
         message: &'a Message,
+        /// When it expires, milliseconds since 1970 by the wall clock.
+        deadline: Option<u64>,
+        /// It is handed out at once, as a [`Record::Deliver`] would say.
+        delivered: bool,
     },
-    /// A stored message left its queue: acknowledged, dropped, dead-lettered, purged.
+    /// Stored messages left their queue: acknowledged, dropped, dead-lettered,
+    /// purged. Those in the range that weren't stored don't matter.
     Settle {
+        /// The queue.
+        queue: QueueId,
+        /// The first place.
+        first: Position,
+        /// The last place, included.
+        last: Position,
+        /// What they took, the sum of [`Message::stored_len`].
+        bytes: u64,
+    },
+    /// Everything up to a place was handed out before, as far as it is still there.
+    Deliver {
+        /// The queue.
+        queue: QueueId,
+        /// The last place handed out.
+        up_to: Position,
+    },
+    /// A stored message came back to its queue.
+    Return {
         /// The queue.
         queue: QueueId,
         /// Its place there.
         position: Position,
+        /// How often it has come back, this time included.
+        returns: u32,
     },
     /// What is declared changed.
     Topology(&'a Change),
@@ -45,6 +71,10 @@ pub trait Store: Debug + Send + Sync {
     /// Wakes `waker` once, when `batch` is synced; at once if it is already.
     fn wake_when_synced(&self, batch: Batch, waker: &Waker);
 
+    /// Reads messages back and hands them to `load.receiver`, on a thread of
+    /// the store's own: once, later, with no lock held.
+    fn load(&self, load: Load);
+
     /// Octets appended and not synced yet. Where they pile up, those who append
     /// have to wait.
     fn pending_bytes(&self) -> usize {
@@ -55,6 +85,54 @@ pub trait Store: Debug + Send + Sync {
     fn is_disk_full(&self) -> bool {
         false
     }
+}
+
+/// Messages wanted back from the store.
+#[derive(Debug)]
+pub struct Load {
+    /// The queue they are in.
+    pub queue: QueueId,
+    /// The first place wanted.
+    pub from: Position,
+    /// The last place wanted, included.
+    pub to: Position,
+    /// How much is wanted, in octets as [`Message::stored_len`] counts them. At
+    /// least one message comes if there is one.
+    pub bytes: usize,
+    /// The last batch with messages of that range. It is waited for.
+    pub batch: Batch,
+    /// Who wants them.
+    pub receiver: Arc<dyn Receiver>,
+}
+
+/// Somebody who wants messages back from the store.
+pub trait Receiver: Debug + Send + Sync {
+    /// Takes what was asked for.
+    fn receive(self: Arc<Self>, page: Page);
+}
+
+/// The stored messages of a part of a queue, without those settled.
+#[derive(Debug)]
+pub struct Page {
+    /// The first place looked at: what was asked for.
+    pub from: Position,
+    /// The last place looked at: what was asked for, or where it got too much.
+    pub through: Position,
+    /// The messages in between, by place.
+    pub messages: Vec<Stored>,
+}
+
+/// A message read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place.
+    pub position: Position,
+    /// The message.
+    pub message: Message,
+    /// When it expires, milliseconds since 1970 by the wall clock.
+    pub deadline: Option<u64>,
+    /// How often it has come back to its queue.
+    pub returns: u32,
 }
 
 /// A store that keeps nothing: for queues that don't survive a restart anyway,
@@ -76,6 +154,14 @@ impl Store for NullStore {
     fn wake_when_synced(&self, _: Batch, waker: &Waker) {
         waker.wake_by_ref();
     }
+
+    fn load(&self, load: Load) {
+        load.receiver.receive(Page {
+            from: load.from,
+            through: load.to,
+            messages: Vec::new(),
+        });
+    }
 }
 
 /// What a store held when it was opened.
@@ -83,8 +169,25 @@ impl Store for NullStore {
 pub struct Recovered {
     /// The changes that lead from nothing to what was declared, in order.
     pub changes: Vec<Change>,
-    /// The messages of each durable queue, by place.
-    pub messages: Vec<(QueueId, Vec<(Position, Message)>)>,
+    /// What is left of the durable queues. One without an entry never held
+    /// anything that is still on disk.
+    pub queues: Vec<(QueueId, Remainder)>,
     /// The highest queue number ever given out.
     pub last_queue_id: QueueId,
+}
+
+/// What a store holds of a queue. The messages themselves are read back with
+/// [`Store::load`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Remainder {
+    /// Messages.
+    pub messages: u64,
+    /// What they take, the sum of [`Message::stored_len`].
+    pub bytes: u64,
+    /// The place of the first message.
+    pub first: Position,
+    /// The highest place in use or used before: new ones come after it.
+    pub last: Position,
+    /// Messages up to this place were handed out before.
+    pub delivered: Position,
 }

@@ -37,12 +37,12 @@ impl Vhosts {
             .flat_map(|vhost| vhost.queues())
             .map(|queue| (queue.id(), queue))
             .collect();
-        for (id, messages) in recovered.messages {
+        for (id, remainder) in recovered.queues {
             match queues.get(&id) {
-                Some(queue) => queue.restore(messages),
+                Some(queue) => queue.restore(remainder),
                 None => tracing::error!(
                     queue_id = id.0,
-                    messages = messages.len(),
+                    messages = remainder.messages,
                     "recovered messages of a queue that isn't declared"
                 ),
             }

@@ -185,8 +185,14 @@ impl Pending {
     }
 
     fn put(&mut self, record: &Record<'_>) {
-        if let Record::Settle { queue, position } = *record {
-            return self.settle(queue, position.0);
+        if let Record::Settle {
+            queue, first, last, ..
+        } = *record
+        {
+            for position in first.0..=last.0 {
+                self.settle(queue, position);
+            }
+            return;
         }
         self.end_run();
         match *record {
@@ -194,9 +200,10 @@ impl Pending {
                 queue,
                 position,
                 message,
+                ..
             } => codec::put_publish(&mut self.buffer, queue, position, message),
             Record::Topology(change) => codec::put_topology(&mut self.buffer, change),
-            Record::Settle { .. } => {}
+            Record::Settle { .. } | Record::Deliver { .. } | Record::Return { .. } => {}
         }
     }
 

@@ -25,7 +25,7 @@ use super::dead_letter::DeathReason;
 use crate::base::ids::{Position, QueueId};
 use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message, MessageView};
-use crate::broker::store::{Record, Store};
+use crate::broker::store::{Record, Remainder, Store};
 use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber};
 
 /// A message on its way into queues.
@@ -172,6 +172,8 @@ impl QueueCore {
                 queue: self.id,
                 position: entry.position,
                 message: &entry.message,
+                deadline: None,
+                delivered: false,
             }]));
         }
         entry
@@ -301,18 +303,9 @@ impl QueueCore {
         self.consumers.enter_ring(slot);
     }
 
-    /// Puts back what a store held. Whether a message was handed out before
-    /// isn't known, and saying so is the safe side.
-    pub fn restore(&mut self, messages: Vec<(Position, Message)>) {
-        for (position, message) in messages {
-            self.last_position = self.last_position.max(position);
-            self.ready.push(Entry {
-                position,
-                message,
-                redelivered: true,
-                stored: true,
-            });
-        }
+    /// Takes note of what a store held.
+    pub fn restore(&mut self, remainder: Remainder) {
+        self.last_position = self.last_position.max(remainder.last);
     }
 
     /// Empties the queue for good; its consumers are to be told.
@@ -338,7 +331,9 @@ impl QueueCore {
         for entry in entries.iter().filter(|entry| entry.stored) {
             effects.stored(store.append(&[Record::Settle {
                 queue: self.id,
-                position: entry.position,
+                first: entry.position,
+                last: entry.position,
+                bytes: entry.message.stored_len() as u64,
             }]));
         }
     }

@@ -89,7 +89,9 @@ impl DeadLetter {
         if self.entry.stored {
             effects.stored(self.queue.store.append(&[Record::Settle {
                 queue: self.queue.id(),
-                position: self.entry.position,
+                first: self.entry.position,
+                last: self.entry.position,
+                bytes: self.entry.message.stored_len() as u64,
             }]));
         }
     }

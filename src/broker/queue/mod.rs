@@ -15,11 +15,10 @@ pub use self::core::{Incoming, QueueCore, Settlement};
 pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason};
 
 use super::effects::Effects;
-use super::message::Message;
 use super::spec::QueueSpec;
-use super::store::Store;
+use super::store::{Remainder, Store};
 use super::subscriber::{Delivery, HeldSlot, Subscriber};
-use crate::base::ids::{ConnectionId, Position, QueueId};
+use crate::base::ids::{ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
 
 /// How many messages are delivered before the lock is given to somebody else.
@@ -218,8 +217,8 @@ impl Queue {
     }
 
     /// Puts back what a store held. For recovery, before anybody uses the queue.
-    pub fn restore(&self, messages: Vec<(Position, Message)>) {
-        self.core.lock().restore(messages);
+    pub fn restore(&self, remainder: Remainder) {
+        self.core.lock().restore(remainder);
     }
 
     /// Deletes the queue: its messages are gone, its consumers are to be told.
