@@ -226,7 +226,12 @@ impl Pair {
     fn new() -> Self {
         let store = Arc::new(NullStore::default());
         Self {
-            vhost: Vhost::new("/".into(), store, Arc::new(QueueIds::default())),
+            vhost: Vhost::new(
+                "/".into(),
+                store,
+                Arc::new(QueueIds::default()),
+                Arc::default(),
+            ),
             effects: Effects::default(),
             model: Model::default(),
         }

@@ -6,40 +6,38 @@ use super::effects::Effects;
 use super::publishing::Copies;
 use super::queue::{DeadLetter, Incoming, Queue};
 use super::routing::{RawHeaders, RoutingKeys};
+use super::unit::Unit;
 use super::vhost::Vhost;
-use crate::base::clock::Now;
 use crate::wire::Properties;
 
 /// Publishes every dead letter in `effects` to its queue's dead-letter
 /// exchange, and what dies on the way again, until there are none left.
 ///
 /// A loop, not a recursion: a letter that dies again waits its turn.
-pub fn drain_dead_letters(vhost: &Vhost, now: Now, effects: &mut Effects) {
-    loop {
-        let letters = effects.take_dead_letters();
-        if letters.is_empty() {
-            return;
-        }
-        for letter in letters {
-            carry_on(vhost, &letter, now, effects);
-        }
+pub fn drain_dead_letters(vhost: &Vhost, effects: &mut Effects) {
+    while effects.has_dead_letters() {
+        let mut unit = Unit::default();
+        carry_dead_letters(vhost, &mut unit, effects);
+        unit.commit(vhost.store(), effects);
     }
 }
 
-fn carry_on(vhost: &Vhost, letter: &DeadLetter, now: Now, effects: &mut Effects) {
-    if let Some(target) = letter.queue().dead_letter() {
-        let own_key = String::from_utf8_lossy(letter.message().view().routing_key);
-        let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
-        let properties = letter.properties(now);
-        let content = letter.content(&target.exchange, routing_key, &properties);
-        let queues = targets(vhost, letter, &target.exchange, routing_key);
-        let incoming = Incoming::new(content);
-        for queue in &queues {
-            queue.push(&incoming, effects);
+/// Adds to `unit` that the dead letters in `effects` go from their queues to
+/// where those send them: a crash leaves a letter in one place or the other.
+pub fn carry_dead_letters(vhost: &Vhost, unit: &mut Unit, effects: &mut Effects) {
+    for letter in effects.take_dead_letters() {
+        if let Some(target) = letter.queue().dead_letter() {
+            let own_key = String::from_utf8_lossy(letter.message().view().routing_key);
+            let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
+            let properties = letter.properties(effects.now());
+            let content = letter.content(&target.exchange, routing_key, &properties);
+            let incoming = Incoming::new(content);
+            for queue in &targets(vhost, &letter, &target.exchange, routing_key) {
+                unit.publish(queue, &incoming, effects);
+            }
         }
+        unit.bury(&letter);
     }
-    // Last, so that a crash in between leaves the message twice, never nowhere.
-    letter.settle(effects);
 }
 
 /// Where a letter goes: by the queue's dead-letter routing key, or else by the

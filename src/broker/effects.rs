@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::queue::{DeadLetter, Queue};
 use super::subscriber::{Subscriber, Wake};
+use crate::base::clock::Now;
 use crate::base::ids::Batch;
 
 /// Gathers what is left to do over a batch of operations.
@@ -12,6 +13,7 @@ use crate::base::ids::Batch;
 /// empties it when no lock is held: dead letters at once, wakes once per batch.
 #[derive(Debug, Default)]
 pub struct Effects {
+    now: Now,
     batch: Option<Batch>,
     wakes: Vec<Arc<dyn Wake>>,
     cancelled: Vec<Arc<dyn Subscriber>>,
@@ -20,6 +22,16 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Sets the time of the batch of operations that begins.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// The time of the batch of operations.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
     /// Notes that something went to the store as part of `batch`.
     pub fn stored(&mut self, batch: Batch) {
         self.batch = self.batch.max(Some(batch));
@@ -42,6 +54,13 @@ impl Effects {
             if Arc::as_ptr(&who).cast::<()>() != own {
                 who.wake();
             }
+        }
+    }
+
+    /// Wakes everybody noted since the last time.
+    pub fn wake_all(&mut self) {
+        for who in self.wakes.drain(..) {
+            who.wake();
         }
     }
 
@@ -68,6 +87,11 @@ impl Effects {
         std::mem::take(&mut self.dead_letters)
     }
 
+    /// Whether there are dead letters to see to.
+    pub fn has_dead_letters(&self) -> bool {
+        !self.dead_letters.is_empty()
+    }
+
     /// Notes an auto-delete queue that has lost its last consumer.
     pub fn unused(&mut self, queue: Arc<Queue>) {
         self.unused.push(queue);
@@ -80,6 +104,6 @@ impl Effects {
 
     /// Whether there is neither a dead letter nor an unused queue to see to.
     pub fn is_settled(&self) -> bool {
-        self.dead_letters.is_empty() && self.unused.is_empty()
+        !self.has_dead_letters() && self.unused.is_empty()
     }
 }

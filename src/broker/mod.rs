@@ -22,5 +22,6 @@ pub mod spec;
 pub mod store;
 pub mod subscriber;
 mod topology;
+pub mod unit;
 pub mod vhost;
 pub mod vhosts;

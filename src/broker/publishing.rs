@@ -77,11 +77,11 @@ fn mentions(raw: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// Checks the `expiration` property: decimal digits, at most ten years.
+/// Reads the `expiration` property, milliseconds: decimal digits, at most ten years.
 ///
 /// # Errors
 /// 406 with the term RabbitMQ gives.
-pub fn check_expiration(expiration: &[u8]) -> Result<(), Refusal> {
+pub fn expiration_ms(expiration: &[u8]) -> Result<u64, Refusal> {
     let text = String::from_utf8_lossy(expiration);
     let refuse = |why: String| {
         let text = format!("invalid expiration '{text}': {why}");
@@ -108,7 +108,7 @@ pub fn check_expiration(expiration: &[u8]) -> Result<(), Refusal> {
     if value > EXPIRATION_MAX_MS {
         return refuse(format!("{{value_too_large,{number}}}"));
     }
-    Ok(())
+    Ok(value)
 }
 
 /// Checks the `user_id` property against the user who publishes.

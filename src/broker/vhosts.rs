@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::change::Change;
+use super::queue::Residency;
 use super::store::{Record, Recovered, Store};
 use super::vhost::{QueueIds, Vhost};
 
@@ -17,6 +18,7 @@ pub const DEFAULT_VHOST: &str = "/";
 pub struct Vhosts {
     store: Arc<dyn Store>,
     ids: Arc<QueueIds>,
+    residency: Arc<Residency>,
     by_name: RwLock<HashMap<Arc<str>, Arc<Vhost>>>,
 }
 
@@ -26,6 +28,7 @@ impl Vhosts {
         let vhosts = Self {
             store,
             ids: Arc::new(QueueIds::after(recovered.last_queue_id)),
+            residency: Arc::default(),
             by_name: RwLock::default(),
         };
         for change in &recovered.changes {
@@ -95,6 +98,7 @@ impl Vhosts {
             Arc::clone(&name),
             Arc::clone(&self.store),
             Arc::clone(&self.ids),
+            Arc::clone(&self.residency),
         );
         let vhost = Arc::new(vhost);
         by_name.insert(name, Arc::clone(&vhost));

@@ -21,6 +21,8 @@ use crate::wire::{FrameHead, FrameKind, Method, Refusal, ReplyCode};
 const BASIC_ACK: (u16, u16) = (60, 80);
 /// The class and method ids of `basic.publish`.
 const BASIC_PUBLISH: (u16, u16) = (60, 40);
+/// The class and method ids of `basic.get`.
+const BASIC_GET: (u16, u16) = (60, 70);
 /// The class and method ids of `connection.open`.
 const CONNECTION_OPEN: (u16, u16) = (10, 40);
 
@@ -88,6 +90,16 @@ impl ConnectionTask {
                 }
             }
             action => carry_out(session, action, &mut self.replies),
+        }
+    }
+
+    /// Carries out again a `basic.get` whose message had to be read back from
+    /// the store. Nothing that came after it was carried out in between.
+    pub(super) fn get_again(&mut self) {
+        let replies = &mut self.replies;
+        let session = self.session.as_mut();
+        if let Some((channel, outcome)) = session.and_then(|s| s.get_again(replies)) {
+            self.conclude(Verdict::Method(channel, BASIC_GET, outcome));
         }
     }
 

@@ -26,6 +26,8 @@ pub struct ChannelConsumer {
 pub struct HeldPublish {
     /// The message.
     pub message: Message,
+    /// Milliseconds after its arrival at which it expires, as its publisher has it.
+    pub expiration: Option<u64>,
     /// Where it goes.
     pub targets: Vec<Arc<Queue>>,
     /// Whether it comes back when it goes nowhere.

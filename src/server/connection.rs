@@ -238,6 +238,9 @@ impl ConnectionTask {
         let mut budget = READ_BUDGET;
         loop {
             self.lift_barrier();
+            if self.barrier.is_none() {
+                self.get_again();
+            }
             self.work();
             self.wait_for_the_disk();
             if !self.may_read() {
@@ -269,6 +272,7 @@ impl ConnectionTask {
     fn may_read(&self) -> bool {
         self.barrier.is_none()
             && !self.blocked
+            && !self.waits_for_get()
             && self.drop_at.is_none()
             && !self.finished
             && (self.writing.is_empty() || self.outbox.waiting() < OUTBOX_HIGH)
@@ -305,10 +309,17 @@ impl ConnectionTask {
             && self.barrier.is_none()
             && self.drop_at.is_none()
             && !self.blocked
+            && !self.waits_for_get()
         {
             let verdict = self.step();
             self.conclude(verdict);
         }
+    }
+
+    /// Whether the input is held back until a `basic.get` has its message.
+    fn waits_for_get(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.waiting_get.is_some())
     }
 
     /// Holds a publisher back that is faster than the disk.

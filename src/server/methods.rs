@@ -8,8 +8,8 @@ use bytes::BytesMut;
 
 use super::channel::ChannelConsumer;
 use super::outbox::OutboxConsumer;
-use super::session::Session;
-use crate::broker::queue::ConsumerSpec;
+use super::session::{Session, WaitingGet};
+use crate::broker::queue::{ConsumerSpec, Got};
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::wire::encode;
 use crate::wire::method::*;
@@ -335,24 +335,44 @@ impl Session {
         let Some(source) = outbox.with_channel(slot, |c| c.join(&queue)) else {
             return Ok(());
         };
-        let got = queue.get(method.no_ack, &mut self.effects, |delivery, remaining| {
+        let effects = &mut self.effects;
+        let got = queue.get(method.no_ack, outbox, effects, |delivery, remaining| {
             outbox.put_get_ok(number, slot, source, delivery, remaining);
         });
         outbox.with_channel(slot, |c| c.leave(source));
-        if got.is_none() {
-            encode::method(out, number, BasicGetEmpty::default());
+        match got {
+            Got::Message(()) => {}
+            Got::Nothing => encode::method(out, number, BasicGetEmpty::default()),
+            Got::NotYet => {
+                self.waiting_get = Some(WaitingGet {
+                    channel: number,
+                    queue: method.queue.to_owned(),
+                    no_ack: method.no_ack,
+                });
+            }
         }
         Ok(())
+    }
+
+    /// Carries out again the `basic.get` that waits, if one does: its channel
+    /// and what became of it.
+    pub fn get_again(&mut self, out: &mut BytesMut) -> Option<(u16, Result<(), Refusal>)> {
+        let get = self.waiting_get.take()?;
+        let method = BasicGet {
+            queue: &get.queue,
+            no_ack: get.no_ack,
+            ..BasicGet::default()
+        };
+        Some((get.channel, self.basic_get(get.channel, &method, out)))
     }
 
     fn tx_commit(&mut self, number: u16, out: &mut BytesMut) -> Result<(), Refusal> {
         let transaction = std::mem::take(&mut self.channel_mut(number)?.transaction);
         self.effects.take_batch();
         for publish in &transaction.publishes {
-            self.publish_held(number, publish, out);
+            self.return_held(number, publish, out);
         }
-        self.settle_transaction(number, &transaction);
-        self.see_to_effects();
+        self.commit(number, &transaction);
         encode::method(out, number, TxCommitOk::default());
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::channel::HeldPublish;
 use super::session::Session;
 use crate::base::ids::Batch;
 use crate::broker::message::{Content, MessageView};
-use crate::broker::publishing::{Copies, check_expiration, check_user_id};
+use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
 use crate::broker::queue::{Incoming, Queue};
 use crate::broker::routing::{RawHeaders, RoutingKeys};
 use crate::protocol::Publish;
@@ -26,7 +26,7 @@ impl Session {
         publish: Publish<'_>,
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
-        let copies = self.check(&publish).or_else(|refusal| {
+        let (copies, expiration) = self.check(&publish).or_else(|refusal| {
             // An exchange that isn't there is said first.
             self.vhost.check_publish(publish.exchange)?;
             Err(refusal)
@@ -35,7 +35,7 @@ impl Session {
             let generation = self.vhost.generation();
             let (exchange, key) = (publish.exchange, publish.routing_key);
             if let Some(queues) = self.routes.get(generation, exchange, key) {
-                let incoming = Incoming::new(content(&publish, None));
+                let incoming = Incoming::new(content(&publish, None)).expiring(expiration);
                 self.effects.take_batch();
                 for queue in queues.iter() {
                     queue.push(&incoming, &mut self.effects);
@@ -44,13 +44,14 @@ impl Session {
                 return Ok(self.after_push(routed, &publish, &incoming, out));
             }
         }
-        self.publish_uncached(&publish, copies, out)
+        self.publish_uncached(&publish, copies, expiration, out)
     }
 
     fn publish_uncached(
         &mut self,
         publish: &Publish<'_>,
         copies: Option<Copies>,
+        expiration: Option<u64>,
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
         let generation = self.vhost.generation();
@@ -70,7 +71,8 @@ impl Session {
             let route = queues.as_slice().into();
             self.routes.put(generation, exchange, key, route);
         }
-        let incoming = Incoming::new(content(publish, copies.properties.as_deref()));
+        let content = content(publish, copies.properties.as_deref());
+        let incoming = Incoming::new(content).expiring(expiration);
         if publish.transactional {
             self.hold_publish(publish, &incoming, queues)?;
             return Ok(None);
@@ -108,6 +110,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let held = HeldPublish {
             message: incoming.message().clone(),
+            expiration: incoming.expiration(),
             targets,
             mandatory: publish.mandatory,
         };
@@ -116,14 +119,10 @@ impl Session {
         Ok(())
     }
 
-    /// Publishes what a transaction held.
-    pub(super) fn publish_held(&mut self, number: u16, held: &HeldPublish, out: &mut BytesMut) {
+    /// Sends back what a transaction held and goes nowhere.
+    pub(super) fn return_held(&self, number: u16, held: &HeldPublish, out: &mut BytesMut) {
         if held.targets.is_empty() && held.mandatory {
             self.send_back(number, &held.message.view(), out);
-        }
-        let incoming = Incoming::Kept(held.message.clone());
-        for queue in &held.targets {
-            queue.push(&incoming, &mut self.effects);
         }
     }
 
@@ -138,11 +137,10 @@ impl Session {
         self.outbox.put_return(channel, method, message);
     }
 
-    /// Checks the properties, in RabbitMQ's order; returns the copies they ask for.
-    fn check(&self, publish: &Publish<'_>) -> Result<Option<Copies>, Refusal> {
-        if let Some(expiration) = publish.parsed.expiration {
-            check_expiration(expiration)?;
-        }
+    /// Checks the properties, in RabbitMQ's order; returns the copies they ask
+    /// for and the milliseconds after which the message expires.
+    fn check(&self, publish: &Publish<'_>) -> Result<(Option<Copies>, Option<u64>), Refusal> {
+        let expiration = publish.parsed.expiration.map(expiration_ms).transpose()?;
         let copies = match publish.parsed.headers {
             Some(_) => Copies::from_properties(&publish.parsed)?,
             None => None,
@@ -150,7 +148,7 @@ impl Session {
         if let Some(claimed) = publish.parsed.user_id {
             check_user_id(claimed, &self.user)?;
         }
-        Ok(copies)
+        Ok((copies, expiration))
     }
 }
 

@@ -13,9 +13,10 @@ use super::routes::RouteCache;
 use super::unacked::Share;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId};
-use crate::broker::dead_lettering::drain_dead_letters;
+use crate::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
 use crate::broker::effects::Effects;
-use crate::broker::queue::{DeathReason, Queue, Settlement};
+use crate::broker::queue::{DeathReason, Incoming, Queue, Settlement};
+use crate::broker::unit::Unit;
 use crate::broker::vhost::Vhost;
 use crate::protocol::Settle;
 use crate::wire::{Refusal, ReplyCode};
@@ -39,8 +40,8 @@ pub struct Session {
     pub(super) channels: HashMap<u16, Channel, ahash::RandomState>,
     pub(super) routes: RouteCache,
     pub(super) effects: Effects,
-    /// One reading of the clocks for a whole batch of work.
-    pub(super) now: Now,
+    /// A `basic.get` that waits for its message to be read back from the store.
+    pub(super) waiting_get: Option<WaitingGet>,
     acks: AckRun,
     shares: Vec<Share>,
 }
@@ -51,6 +52,17 @@ pub struct Session {
 struct AckRun {
     channel: u16,
     tags: Vec<(u64, bool)>,
+}
+
+/// A `basic.get` to be carried out again.
+#[derive(Debug)]
+pub struct WaitingGet {
+    /// The channel it came on.
+    pub channel: u16,
+    /// The queue it names.
+    pub queue: String,
+    /// Whether what it gets counts as settled.
+    pub no_ack: bool,
 }
 
 /// A channel that has to be closed for an acknowledgement that made no sense.
@@ -82,7 +94,7 @@ impl Session {
             channels: HashMap::default(),
             routes: RouteCache::default(),
             effects: Effects::default(),
-            now: Now::default(),
+            waiting_get: None,
             acks: AckRun::default(),
             shares: Vec::new(),
         }
@@ -90,7 +102,7 @@ impl Session {
 
     /// Begins a batch of work: sets the time, forgets cancelled consumers.
     pub fn begin_batch(&mut self, now: Now) {
-        self.now = now;
+        self.effects.set_now(now);
         for (number, tag) in self.outbox.take_cancelled() {
             let Some(channel) = self.channels.get_mut(&number) else {
                 continue;
@@ -132,6 +144,7 @@ impl Session {
         if self.acks.channel == number {
             self.acks.tags.clear();
         }
+        self.waiting_get.take_if(|get| get.channel == number);
         let Some(channel) = self.channels.remove(&number) else {
             return;
         };
@@ -223,12 +236,28 @@ impl Session {
         unknown.map_or(Ok(()), |tag| Err(unknown_tag(number, tag)))
     }
 
-    /// Empties a transaction's settlements into the queues.
-    pub(super) fn settle_transaction(&mut self, number: u16, transaction: &Transaction) {
+    /// Carries out what a transaction has gathered: all of it reaches the store,
+    /// or nothing.
+    pub(super) fn commit(&mut self, number: u16, transaction: &Transaction) {
+        let mut unit = Unit::default();
+        for held in &transaction.publishes {
+            let incoming = Incoming::kept(held.message.clone()).expiring(held.expiration);
+            for queue in &held.targets {
+                unit.publish(queue, &incoming, &self.effects);
+            }
+        }
+        let mut shares = std::mem::take(&mut self.shares);
         for settle in &transaction.settles {
             // Checked when they came; what is gone since needs no settling.
-            let _gone = self.settle_now(number, *settle);
+            let (_gone, settlement) = self.take(number, *settle, &mut shares);
+            for share in shares.drain(..) {
+                unit.settle(&share.queue, &share.held, settlement, &mut self.effects);
+            }
         }
+        self.shares = shares;
+        carry_dead_letters(&self.vhost, &mut unit, &mut self.effects);
+        unit.commit(self.vhost.store(), &mut self.effects);
+        self.see_to_effects();
     }
 
     /// Requeues everything a channel holds.
@@ -249,7 +278,7 @@ impl Session {
             for queue in self.effects.take_unused() {
                 self.vhost.remove_queue(&queue, &mut self.effects);
             }
-            drain_dead_letters(&self.vhost, self.now, &mut self.effects);
+            drain_dead_letters(&self.vhost, &mut self.effects);
         }
     }
 
@@ -275,6 +304,25 @@ impl Session {
     }
 
     fn settle_now(&mut self, number: u16, settle: Settle) -> Result<(), BadAck> {
+        let mut shares = std::mem::take(&mut self.shares);
+        let (taken, settlement) = self.take(number, settle, &mut shares);
+        self.settle_shares(&mut shares, settlement);
+        self.shares = shares;
+        self.see_to_effects();
+        match taken {
+            Some(()) => Ok(()),
+            None => Err(unknown_tag(number, settle.tag())),
+        }
+    }
+
+    /// Takes the deliveries that are settled from a channel, and says how they
+    /// are. `None` when they aren't outstanding.
+    fn take(
+        &self,
+        number: u16,
+        settle: Settle,
+        shares: &mut Vec<Share>,
+    ) -> (Option<()>, Settlement) {
         let (tag, multiple, settlement) = match settle {
             Settle::Ack { tag, multiple } => (tag, multiple, Settlement::Acknowledge),
             Settle::Nack {
@@ -285,19 +333,13 @@ impl Session {
             Settle::Reject { tag, requeue } => (tag, false, refused(requeue)),
         };
         let Some(channel) = self.channels.get(&number) else {
-            return Ok(());
+            // Closed in between, which settled everything.
+            return (Some(()), settlement);
         };
-        let mut shares = std::mem::take(&mut self.shares);
         let taken = self
             .outbox
-            .with_channel(channel.slot, |c| c.take(tag, multiple, &mut shares));
-        self.settle_shares(&mut shares, settlement);
-        self.shares = shares;
-        self.see_to_effects();
-        match taken.flatten() {
-            Some(()) => Ok(()),
-            None => Err(unknown_tag(number, tag)),
-        }
+            .with_channel(channel.slot, |c| c.take(tag, multiple, shares));
+        (taken.flatten(), settlement)
     }
 
     fn settle_shares(&mut self, shares: &mut Vec<Share>, settlement: Settlement) {

@@ -80,7 +80,18 @@ pub(super) fn replay(
     Ok(Replayed {
         recovered: Recovered {
             changes,
-            queues: messages.into_iter().map(|(id, m)| (id, crate::broker::store::Remainder { messages: m.len() as u64, ..Default::default() })).collect(),
+            queues: messages
+                .into_iter()
+                .map(|(id, m)| {
+                    (
+                        id,
+                        crate::broker::store::Remainder {
+                            messages: m.len() as u64,
+                            ..Default::default()
+                        },
+                    )
+                })
+                .collect(),
             last_queue_id: replay.last_queue_id.max(catalogue.last_queue_id()?),
         },
         live: replay.live,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use harrier::base::clock::Now;
-use harrier::base::ids::{ConnectionId, QueueId};
+use harrier::base::ids::ConnectionId;
 use harrier::broker::dead_lettering::drain_dead_letters;
 use harrier::broker::effects::Effects;
 use harrier::broker::message::Content;
-use harrier::broker::queue::{DeathReason, Incoming, Queue, Settlement};
+use harrier::broker::queue::{DeathReason, Got, Incoming, Queue, Settlement};
 use harrier::broker::store::{NullStore, Store};
 use harrier::broker::vhost::{QueueIds, Vhost};
 use harrier::wire::method::QueueDeclare;
@@ -36,7 +36,12 @@ impl Host {
     fn new() -> Self {
         let store = Arc::new(NullStore::default()) as Arc<dyn Store>;
         Self {
-            vhost: Vhost::new("/".into(), store, Arc::new(QueueIds::default())),
+            vhost: Vhost::new(
+                "/".into(),
+                store,
+                Arc::new(QueueIds::default()),
+                Arc::default(),
+            ),
             effects: Effects::default(),
         }
     }
@@ -73,29 +78,46 @@ impl Host {
 
     /// Refuses the first message of a queue for good.
     fn reject(&mut self, queue: &Arc<Queue>, now: Now) {
-        let held = queue
-            .get(false, &mut self.effects, |delivery, _| delivery.held)
-            .unwrap();
+        let effects = &mut self.effects;
+        let got = queue.get(false, &Arc::<Sleeper>::default(), effects, |delivery, _| {
+            delivery.held
+        });
+        let held = taken(got).unwrap();
         let how = Settlement::Discard(DeathReason::Rejected);
         queue.settle(&[held.unwrap()], how, &mut self.effects);
-        drain_dead_letters(&self.vhost, now, &mut self.effects);
+        self.effects.set_now(now);
+        drain_dead_letters(&self.vhost, &mut self.effects);
     }
 
-    fn take(&mut self, queue: &Queue) -> Option<Found> {
-        queue.get(true, &mut self.effects, |delivery, _| {
-            let message = delivery.message;
-            assert_eq!(message.body, b"body");
-            assert!(!delivery.redelivered);
-            let properties = Properties::parse(message.properties).unwrap();
-            let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
-            Found {
-                exchange: text(message.exchange),
-                routing_key: text(message.routing_key),
-                persistent: properties.is_persistent(),
-                expiration: properties.expiration.map(<[u8]>::to_vec),
-                headers: properties.headers_table().unwrap(),
-            }
-        })
+    fn take(&mut self, queue: &Arc<Queue>) -> Option<Found> {
+        let got = queue.get(
+            true,
+            &Arc::<Sleeper>::default(),
+            &mut self.effects,
+            |delivery, _| {
+                let message = delivery.message;
+                assert_eq!(message.body, b"body");
+                assert!(!delivery.redelivered);
+                let properties = Properties::parse(message.properties).unwrap();
+                let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+                Found {
+                    exchange: text(message.exchange),
+                    routing_key: text(message.routing_key),
+                    persistent: properties.is_persistent(),
+                    expiration: properties.expiration.map(<[u8]>::to_vec),
+                    headers: properties.headers_table().unwrap(),
+                }
+            },
+        );
+        taken(got)
+    }
+}
+
+fn taken<R>(got: Got<R>) -> Option<R> {
+    match got {
+        Got::Message(taken) => Some(taken),
+        Got::Nothing => None,
+        Got::NotYet => panic!("nothing is left to the store here"),
     }
 }
 
@@ -279,33 +301,4 @@ fn without_a_place_to_go_the_dead_are_gone() {
     host.reject(&q, NOW);
     assert_eq!(q.counts().ready, 0);
     assert!(host.effects.is_settled());
-}
-
-/// The copy is stored before the original is settled, so that a crash between
-/// them leaves two, never none.
-#[test]
-fn a_dead_letter_leaves_the_store_after_its_copy_came() {
-    let ledger = Arc::new(Ledger::default());
-    let mut arguments = FieldTable::new();
-    arguments.push("x-dead-letter-exchange", FieldValue::str("dead"));
-    let store = Arc::clone(&ledger) as Arc<dyn Store>;
-    let id = QueueId(3);
-    let queue = Arc::new(Queue::new(
-        id,
-        "/".into(),
-        spec("q", true, arguments),
-        None,
-        store,
-    ));
-    let mut effects = Effects::default();
-    queue.push(&Incoming::new(content(&[0, 0, 0, 9], true)), &mut effects);
-    let held = queue.get(false, &mut effects, |delivery, _| delivery.held);
-    let how = Settlement::Discard(DeathReason::Rejected);
-    queue.settle(&[held.unwrap().unwrap()], how, &mut effects);
-    assert_eq!(ledger.numbers(id), [9]);
-    for letter in effects.take_dead_letters() {
-        assert_eq!(letter.reason(), DeathReason::Rejected);
-        letter.settle(&mut effects);
-    }
-    assert!(ledger.numbers(id).is_empty());
 }

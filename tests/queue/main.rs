@@ -8,6 +8,7 @@
 )]
 
 mod dead_letters;
+mod ledger;
 mod model;
 mod publishing;
 mod support;

@@ -2,7 +2,7 @@
 //!
 //! The model doesn't predict who of several consumers is served: it checks that
 //! whoever was could be, and that nobody who could be is left without while
-//! something is ready.
+//! something is ready and in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,14 +11,17 @@ use std::sync::atomic::Ordering;
 use harrier::base::ids::QueueId;
 use harrier::broker::effects::Effects;
 use harrier::broker::queue::{
-    ConsumerSlot, ConsumerSpec, DeathReason, Incoming, Queue, QueueCounts, Settlement,
+    ConsumerSlot, ConsumerSpec, DeathReason, Got, Incoming, Marks, Queue, QueueCounts, Residency,
+    Settlement,
 };
 use harrier::broker::store::Store;
 use harrier::broker::subscriber::HeldSlot;
+use harrier::broker::unit::Unit;
 use harrier::wire::{FieldTable, FieldValue, ReplyCode};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
+use crate::ledger::{Ledger, Pace};
 use crate::support::*;
 
 const ID: QueueId = QueueId(7);
@@ -41,6 +44,18 @@ enum Operation {
         count: usize,
         how: Settlement,
     },
+    /// Messages get their places, and come with [`Operation::Commit`].
+    Reserve {
+        persistent: Vec<bool>,
+    },
+    Commit {
+        unit: usize,
+        pace: Pace,
+    },
+    /// The store reads what is wanted first.
+    Read,
+    /// The store hands over what it read first.
+    Answer,
     Purge,
     Restart,
     Delete,
@@ -65,23 +80,38 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         Just(Settlement::Discard(DeathReason::Rejected)),
     ];
     let settle = (any::<usize>(), 1..6_usize, how);
+    let pace = prop_oneof![
+        Just(Pace::OnDemand),
+        Just(Pace::OnAppend),
+        Just(Pace::ReadOnAppend),
+    ];
     let operation = prop_oneof![
-        12 => any::<bool>().prop_map(|persistent| Operation::Push { persistent }),
+        20 => any::<bool>().prop_map(|persistent| Operation::Push { persistent }),
         2 => consumer.prop_map(Operation::Attach),
         3 => any::<usize>().prop_map(Operation::Detach),
         2 => any::<usize>().prop_map(Operation::Shut),
         3 => any::<usize>().prop_map(Operation::Open),
         6 => prop::bool::weighted(0.2).prop_map(|no_ack| Operation::Get { no_ack }),
         14 => settle.prop_map(|(first, count, how)| Operation::Settle { first, count, how }),
+        3 => prop::collection::vec(any::<bool>(), 1..4)
+            .prop_map(|persistent| Operation::Reserve { persistent }),
+        3 => (any::<usize>(), pace).prop_map(|(unit, pace)| Operation::Commit { unit, pace }),
+        4 => Just(Operation::Read),
+        4 => Just(Operation::Answer),
         1 => Just(Operation::Purge),
         1 => Just(Operation::Restart),
     ];
-    (prop::collection::vec(operation, 1..120), any::<bool>()).prop_map(
+    (prop::collection::vec(operation, 1..160), any::<bool>()).prop_map(
         |(mut operations, delete)| {
             if delete {
                 operations.extend([
                     Operation::Delete,
                     Operation::Push { persistent: true },
+                    Operation::Answer,
+                    Operation::Commit {
+                        unit: 0,
+                        pace: Pace::OnDemand,
+                    },
                     Operation::Attach(ConsumerSpec::default()),
                     Operation::Settle {
                         first: 0,
@@ -100,6 +130,26 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 struct Waiting {
     stored: bool,
     redelivered: bool,
+    /// Whether it has come back to the queue.
+    returned: bool,
+}
+
+impl Waiting {
+    fn new(stored: bool) -> Self {
+        Self {
+            stored,
+            redelivered: false,
+            returned: false,
+        }
+    }
+
+    fn again(stored: bool) -> Self {
+        Self {
+            stored,
+            redelivered: true,
+            returned: true,
+        }
+    }
 }
 
 struct Attached {
@@ -121,9 +171,43 @@ impl Attached {
 struct Unacked {
     number: u32,
     stored: bool,
+    /// Whether it had come back to the queue before.
+    returned: bool,
     slot: HeldSlot,
     /// `None` for one taken by a get.
     consumer: Option<usize>,
+}
+
+/// What a history runs on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Setting {
+    durable: bool,
+    dead_letters: bool,
+    /// Room is scarce, so that even less is kept in memory.
+    scarce: bool,
+    /// The store finds what came after it was asked, too.
+    ahead: bool,
+}
+
+const DURABLE: Setting = Setting {
+    durable: true,
+    dead_letters: false,
+    scarce: false,
+    ahead: false,
+};
+
+/// Marks of a few messages, which take about 130 octets each.
+fn residency(scarce: bool) -> Arc<Residency> {
+    let roomy = Marks {
+        high: 900,
+        page: 450,
+    };
+    let tight = Marks {
+        high: 250,
+        page: 100,
+    };
+    let budget = if scarce { 0 } else { u64::MAX };
+    Arc::new(Residency::new(roomy, tight, budget, 1))
 }
 
 /// The queue and what it should be.
@@ -132,9 +216,15 @@ struct Pair {
     ledger: Arc<Ledger>,
     handed: Arc<Mutex<Vec<Handed>>>,
     effects: Effects,
-    durable: bool,
-    dead_letters: bool,
+    asleep: Arc<Sleeper>,
+    setting: Setting,
     last: u32,
+    /// The highest number of a stored message handed out, ever.
+    delivered: u32,
+    units: Vec<(Unit, Vec<(u32, Waiting)>)>,
+    /// Those of the unit just committed: what was read back in between may have
+    /// been handed out before them.
+    arriving: BTreeSet<u32>,
     ready: BTreeMap<u32, Waiting>,
     unacked: Vec<Unacked>,
     consumers: BTreeMap<usize, Attached>,
@@ -144,16 +234,20 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(durable: bool, dead_letters: bool) -> Self {
+    fn new(setting: Setting) -> Self {
         let ledger = Arc::new(Ledger::default());
+        ledger.set_ahead(setting.ahead);
         Self {
-            queue: queue(&ledger, durable, dead_letters),
+            queue: queue(&ledger, setting),
             ledger,
             handed: Arc::default(),
             effects: Effects::default(),
-            durable,
-            dead_letters,
+            asleep: Arc::default(),
+            setting,
             last: 0,
+            delivered: 0,
+            units: Vec::new(),
+            arriving: BTreeSet::new(),
             ready: BTreeMap::new(),
             unacked: Vec::new(),
             consumers: BTreeMap::new(),
@@ -164,7 +258,7 @@ impl Pair {
     }
 
     fn apply(&mut self, operation: &Operation) {
-        match *operation {
+        match operation.clone() {
             Operation::Push { persistent } => self.push(persistent),
             Operation::Attach(spec) => self.attach(spec),
             Operation::Detach(at) => self.detach(at),
@@ -172,11 +266,16 @@ impl Pair {
             Operation::Open(at) => self.open(at),
             Operation::Get { no_ack } => self.get(no_ack),
             Operation::Settle { first, count, how } => self.settle(first, count, how),
+            Operation::Reserve { persistent } => self.reserve(&persistent),
+            Operation::Commit { unit, pace } => self.commit(unit, pace),
+            Operation::Read => self.ledger.read(),
+            Operation::Answer => self.ledger.answer(),
             Operation::Purge => self.purge(),
             Operation::Restart => self.restart(),
             Operation::Delete => self.delete(),
         }
         self.account_for_deliveries();
+        self.arriving.clear();
         self.account_for_dead_letters();
         self.compare();
     }
@@ -189,11 +288,36 @@ impl Pair {
         if self.deleted {
             return;
         }
-        let waiting = Waiting {
-            stored: self.durable && persistent,
-            redelivered: false,
-        };
+        let waiting = Waiting::new(self.setting.durable && persistent);
         self.ready.insert(self.last, waiting);
+    }
+
+    fn reserve(&mut self, persistent: &[bool]) {
+        let mut unit = Unit::default();
+        let mut messages = Vec::new();
+        for persistent in persistent {
+            self.last += 1;
+            let number = self.last.to_be_bytes();
+            let incoming = Incoming::new(content(&number, *persistent));
+            unit.publish(&self.queue, &incoming, &self.effects);
+            let stored = self.setting.durable && *persistent;
+            messages.push((self.last, Waiting::new(stored)));
+        }
+        self.units.push((unit, messages));
+    }
+
+    fn commit(&mut self, unit: usize, pace: Pace) {
+        if self.units.is_empty() {
+            return;
+        }
+        let (unit, messages) = self.units.swap_remove(unit % self.units.len());
+        if !self.deleted {
+            self.arriving = messages.iter().map(|(number, _)| *number).collect();
+            self.ready.extend(messages);
+            self.ledger.set_pace(pace);
+        }
+        unit.commit(&*self.ledger, &mut self.effects);
+        self.ledger.set_pace(Pace::OnDemand);
     }
 
     fn attach(&mut self, spec: ConsumerSpec) {
@@ -253,32 +377,45 @@ impl Pair {
     }
 
     fn get(&mut self, no_ack: bool) {
-        let got = self.queue.get(no_ack, &mut self.effects, |delivery, left| {
-            let number = number(delivery.message.body);
-            (number, delivery.redelivered, delivery.held, left)
-        });
-        let expected = self.ready.pop_first();
-        let Some((number, waiting)) = expected else {
-            assert_eq!(got, None);
+        let asleep = Arc::clone(&self.asleep);
+        let got = self
+            .queue
+            .get(no_ack, &asleep, &mut self.effects, |delivery, left| {
+                let number = number(delivery.message.body);
+                (number, delivery.redelivered, delivery.held, left)
+            });
+        if got == Got::NotYet {
+            assert!(!self.ready.is_empty());
+            assert!(self.ledger.is_asked(), "nobody ever answers");
+            return;
+        }
+        let Some((number, waiting)) = self.ready.pop_first() else {
+            assert_eq!(got, Got::Nothing);
             return;
         };
-        let (found, redelivered, held, left) = got.unwrap();
+        let Got::Message((found, redelivered, held, left)) = got else {
+            panic!("{number} is ready, but {got:?}");
+        };
         assert_eq!((found, redelivered), (number, waiting.redelivered));
         assert_eq!(left, self.ready.len() as u64);
         assert_eq!(held.is_none(), no_ack);
         if let Some(slot) = held {
-            self.hold(number, waiting.stored, slot, None);
+            self.hold(number, waiting, slot, None);
         }
     }
 
-    fn hold(&mut self, number: u32, stored: bool, slot: HeldSlot, consumer: Option<usize>) {
+    fn hold(&mut self, number: u32, waiting: Waiting, slot: HeldSlot, consumer: Option<usize>) {
         assert!(
             self.unacked.iter().all(|held| held.slot != slot),
             "{slot:?} is taken"
         );
+        if waiting.stored {
+            self.delivered = self.delivered.max(number);
+        }
         self.unacked.push(Unacked {
             number,
-            stored,
+            stored: waiting.stored,
+            returned: waiting.returned,
             slot,
             consumer,
         });
@@ -298,13 +435,9 @@ impl Pair {
             }
             match how {
                 Settlement::Requeue if !self.deleted => {
-                    let waiting = Waiting {
-                        stored: held.stored,
-                        redelivered: true,
-                    };
-                    self.ready.insert(held.number, waiting);
+                    self.ready.insert(held.number, Waiting::again(held.stored));
                 }
-                Settlement::Discard(_) if self.dead_letters && !self.deleted => {
+                Settlement::Discard(_) if self.setting.dead_letters && !self.deleted => {
                     self.letters.insert(held.number);
                 }
                 _ => {}
@@ -328,21 +461,23 @@ impl Pair {
         if self.deleted {
             return;
         }
-        let stored = |waiting: &Waiting| waiting.stored;
-        self.ready.retain(|_, waiting| stored(waiting));
+        self.ready.retain(|_, waiting| waiting.stored);
         for held in self.unacked.drain(..).filter(|held| held.stored) {
             let waiting = Waiting {
                 stored: true,
                 redelivered: true,
+                returned: held.returned,
             };
             self.ready.insert(held.number, waiting);
         }
-        for waiting in self.ready.values_mut() {
-            waiting.redelivered = true;
+        for (number, waiting) in &mut self.ready {
+            waiting.redelivered = waiting.returned || *number <= self.delivered;
         }
         self.consumers.clear();
-        self.queue = queue(&self.ledger, self.durable, self.dead_letters);
-        self.queue.restore(self.ledger.recovered(ID));
+        self.units.clear();
+        self.ledger.reopen();
+        self.queue = queue(&self.ledger, self.setting);
+        self.queue.restore(self.ledger.remainder(ID));
     }
 
     fn delete(&mut self) {
@@ -360,7 +495,11 @@ impl Pair {
     fn account_for_deliveries(&mut self) {
         let handed = std::mem::take(&mut *self.handed.lock());
         for one in handed {
-            let (number, waiting) = self.ready.pop_first().unwrap();
+            let mut numbers = self.ready.keys().copied();
+            let number = numbers
+                .find(|number| *number == one.number || !self.arriving.contains(number))
+                .unwrap();
+            let waiting = self.ready.remove(&number).unwrap();
             assert_eq!((one.number, one.redelivered), (number, waiting.redelivered));
             let served = &self.consumers[&one.consumer];
             assert!(
@@ -375,7 +514,7 @@ impl Pair {
             assert_eq!(one.held.is_none(), served.spec.no_ack);
             if let Some(slot) = one.held {
                 self.consumers.get_mut(&one.consumer).unwrap().unacked += 1;
-                self.hold(number, waiting.stored, slot, Some(one.consumer));
+                self.hold(number, waiting, slot, Some(one.consumer));
             }
         }
     }
@@ -384,13 +523,28 @@ impl Pair {
         for letter in self.effects.take_dead_letters() {
             let number = number(letter.message().view().body);
             assert!(self.letters.remove(&number), "{number} didn't die");
-            letter.settle(&mut self.effects);
+            let mut unit = Unit::default();
+            unit.bury(&letter);
+            unit.commit(&*self.ledger, &mut self.effects);
         }
         assert!(
             self.letters.is_empty(),
             "not dead-lettered: {:?}",
             self.letters
         );
+    }
+
+    /// Takes out all that is left, and sees that it is all.
+    fn drain(&mut self) {
+        for at in 0..self.consumers.len() {
+            self.apply(&Operation::Shut(at));
+        }
+        for _ in 0..2 * self.ready.len() + 20 {
+            self.apply(&Operation::Get { no_ack: true });
+            self.apply(&Operation::Answer);
+        }
+        assert!(self.ready.is_empty(), "never came: {:?}", self.ready);
+        self.apply(&Operation::Get { no_ack: true });
     }
 
     fn compare(&self) {
@@ -408,7 +562,7 @@ impl Pair {
         assert_eq!(self.queue.counts(), counts);
         let idle = self.consumers.values().find(|c| c.is_served());
         assert!(
-            self.ready.is_empty() || idle.is_none(),
+            self.ready.is_empty() || idle.is_none() || self.ledger.is_asked(),
             "a message and a consumer wait"
         );
         let ready = self.ready.iter().filter(|(_, waiting)| waiting.stored);
@@ -422,14 +576,15 @@ impl Pair {
     }
 }
 
-fn queue(ledger: &Arc<Ledger>, durable: bool, dead_letters: bool) -> Arc<Queue> {
+fn queue(ledger: &Arc<Ledger>, setting: Setting) -> Arc<Queue> {
     let mut arguments = FieldTable::new();
-    if dead_letters {
+    if setting.dead_letters {
         arguments.push("x-dead-letter-exchange", FieldValue::str("dead"));
     }
     let store = Arc::clone(ledger) as Arc<dyn Store>;
-    let spec = spec("q", durable, arguments);
-    Arc::new(Queue::new(ID, "/".into(), spec, None, store))
+    let spec = spec("q", setting.durable, arguments);
+    let residency = residency(setting.scarce);
+    Arc::new(Queue::new(ID, "/".into(), spec, None, store, residency))
 }
 
 proptest! {
@@ -441,14 +596,17 @@ proptest! {
 
     #[test]
     fn a_queue_does_what_the_model_does(
-        durable in any::<bool>(),
+        durable in prop::bool::weighted(0.8),
         dead_letters in any::<bool>(),
+        scarce in any::<bool>(),
+        ahead in any::<bool>(),
         operations in operations(),
     ) {
-        let mut pair = Pair::new(durable, dead_letters);
+        let mut pair = Pair::new(Setting { durable, dead_letters, scarce, ahead });
         for operation in &operations {
             pair.apply(operation);
         }
+        pair.drain();
     }
 }
 
@@ -460,7 +618,7 @@ fn pushed(pair: &mut Pair, count: usize) {
 
 #[test]
 fn equals_take_turns() {
-    let mut pair = Pair::new(true, false);
+    let mut pair = Pair::new(DURABLE);
     let spec = ConsumerSpec::default();
     for _ in 0..3 {
         pair.apply(&Operation::Attach(spec));
@@ -473,7 +631,8 @@ fn equals_take_turns() {
 
 #[test]
 fn many_requeued_at_once_find_their_places() {
-    let mut pair = Pair::new(true, false);
+    let mut pair = Pair::new(DURABLE);
+    pair.ledger.set_pace(Pace::AtOnce);
     pushed(&mut pair, 200);
     for _ in 0..150 {
         pair.apply(&Operation::Get { no_ack: false });
@@ -494,7 +653,7 @@ fn many_requeued_at_once_find_their_places() {
 
 #[test]
 fn a_long_backlog_goes_to_one_consumer_in_order() {
-    let mut pair = Pair::new(false, false);
+    let mut pair = Pair::new(Setting::default());
     for _ in 0..3000 {
         pair.apply(&Operation::Push { persistent: false });
     }

@@ -1,78 +1,32 @@
-//! A store that keeps accounts and a subscriber that keeps what it is handed.
+//! A subscriber that keeps what it is handed, and messages that are numbers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::effects::Effects;
-use harrier::broker::message::{Content, Message};
+use harrier::broker::message::Content;
 use harrier::broker::spec::QueueSpec;
-use harrier::broker::store::{Record, Store};
-use harrier::broker::subscriber::{Delivery, HeldSlot, Subscriber};
+use harrier::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use harrier::wire::{Body, FieldTable};
 use parking_lot::Mutex;
 
 pub const PERSISTENT: &[u8] = &[0x10, 0, 2];
 pub const TRANSIENT: &[u8] = &[0, 0];
 
-/// A store that knows what it has, and doesn't take what makes no sense.
+/// Somebody who waits, and whether he was woken.
 #[derive(Debug, Default)]
-pub struct Ledger {
-    held: Mutex<BTreeMap<(QueueId, Position), Message>>,
-    appended: AtomicU64,
-}
+pub struct Sleeper(AtomicBool);
 
-impl Ledger {
-    /// The numbers of the messages that a queue has in the store, by place.
-    pub fn numbers(&self, queue: QueueId) -> Vec<u32> {
-        let held = self.held.lock();
-        let of_queue = held.iter().filter(|((id, _), _)| *id == queue);
-        of_queue
-            .map(|(_, message)| number(message.view().body))
-            .collect()
-    }
-
-    /// What a store opened on the same data would give back.
-    pub fn recovered(&self, queue: QueueId) -> Vec<(Position, Message)> {
-        let held = self.held.lock();
-        let of_queue = held.iter().filter(|((id, _), _)| *id == queue);
-        of_queue
-            .map(|((_, position), message)| (*position, message.clone()))
-            .collect()
+impl Sleeper {
+    /// Whether he was woken since this was last asked.
+    pub fn is_woken(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
     }
 }
 
-impl Store for Ledger {
-    fn append(&self, records: &[Record<'_>]) -> Batch {
-        let mut held = self.held.lock();
-        for record in records {
-            match *record {
-                Record::Publish {
-                    queue,
-                    position,
-                    message,
-                } => {
-                    let before = held.insert((queue, position), message.clone());
-                    assert!(before.is_none(), "{position} was stored twice");
-                }
-                Record::Settle { queue, position } => {
-                    let stored = held.remove(&(queue, position));
-                    assert!(stored.is_some(), "{position} isn't there to be settled");
-                }
-                Record::Topology(change) => panic!("unexpected {change:?}"),
-            }
-        }
-        Batch(self.appended.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-
-    fn synced(&self) -> Batch {
-        Batch(u64::MAX)
-    }
-
-    fn wake_when_synced(&self, _: Batch, waker: &Waker) {
-        waker.wake_by_ref();
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

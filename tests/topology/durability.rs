@@ -113,7 +113,10 @@ fn what_goes_along_is_written_in_the_same_append() {
 fn empty_vhost() -> (Vhost, Arc<QueueIds>) {
     let ids = Arc::new(QueueIds::default());
     let store = Arc::new(NullStore::default()) as Arc<dyn Store>;
-    (Vhost::new("/".into(), store, Arc::clone(&ids)), ids)
+    (
+        Vhost::new("/".into(), store, Arc::clone(&ids), Arc::default()),
+        ids,
+    )
 }
 
 /// Everything durable that is shown of a virtual host.

@@ -9,7 +9,7 @@ use harrier::broker::effects::Effects;
 use harrier::broker::queue::Queue;
 use harrier::broker::routing::RoutingKeys;
 use harrier::broker::spec::{BindingSpec, Destination};
-use harrier::broker::store::{Record, Store};
+use harrier::broker::store::{Load, Record, Store};
 use harrier::broker::vhost::{QueueIds, Vhost};
 use harrier::wire::method::{ExchangeDeclare, QueueDeclare};
 use harrier::wire::{FieldTable, FieldValue, Refusal};
@@ -51,6 +51,10 @@ impl Store for Log {
     fn wake_when_synced(&self, _: Batch, waker: &Waker) {
         waker.wake_by_ref();
     }
+
+    fn load(&self, load: Load) {
+        panic!("nothing is stored here: {load:?}");
+    }
 }
 
 /// A virtual host `/` and what it wrote.
@@ -66,7 +70,12 @@ impl Host {
         let log = Arc::new(Log::default());
         let ids = Arc::new(QueueIds::default());
         Self {
-            vhost: Vhost::new("/".into(), Arc::clone(&log) as Arc<dyn Store>, ids),
+            vhost: Vhost::new(
+                "/".into(),
+                Arc::clone(&log) as Arc<dyn Store>,
+                ids,
+                Arc::default(),
+            ),
             log,
             effects: Effects::default(),
         }

@@ -1,9 +1,30 @@
 //! The ready messages of a queue, in order of their places.
+//!
+//! ```text
+//!   places  1 . . . . . . . . . . . . . . . . . . . . . . . . . . . . ->
+//!           [    entries    ] [ paged.first   . . .   paged.last ]
+//!              in memory           left to the store
+//!                                 b      b          b              b
+//!                                   beyond: in memory all the same
+//! ```
+//!
+//! When a backlog grows long, its back is left to the store: no memory is taken
+//! for those messages, however many they are. They are read back a page at a
+//! time as the front is handed out. What the store doesn't have stays in
+//! memory, wherever its place is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use crate::base::ids::Position;
+use super::notices::Notices;
+use super::residency::{Residency, Share};
+use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::message::Message;
+use crate::broker::store::{Page, Record, Remainder, Stored};
+
+/// Memory a waiting message takes besides its octets: its entry, the head of
+/// its allocation and what the allocator rounds up.
+const ENTRY_OVERHEAD: u64 = 96;
 
 /// A message in a queue.
 #[derive(Debug, Clone)]
@@ -12,37 +33,154 @@ pub struct Entry {
     pub position: Position,
     /// The message.
     pub message: Message,
+    /// When it expires, milliseconds since 1970 by the wall clock.
+    pub deadline: Option<u64>,
+    /// How often it has come back to its queue.
+    pub returns: u32,
     /// Whether it was handed out before.
     pub redelivered: bool,
     /// Whether the store has it.
     pub stored: bool,
 }
 
+impl Entry {
+    /// What it takes in the store, octets.
+    pub fn stored_len(&self) -> u64 {
+        self.message.stored_len() as u64
+    }
+
+    /// What the store is told of its coming to `queue`.
+    pub fn publish(&self, queue: QueueId, delivered: bool) -> Record<'_> {
+        Record::Publish {
+            queue,
+            position: self.position,
+            message: &self.message,
+            deadline: self.deadline,
+            delivered,
+        }
+    }
+
+    /// What counts of it as kept in memory though the store has it, octets.
+    fn resident_len(&self) -> u64 {
+        if self.stored {
+            self.stored_len() + ENTRY_OVERHEAD
+        } else {
+            0
+        }
+    }
+}
+
+/// Messages left to the store: those it has between two places, without those
+/// in [`Backlog::beyond`].
+#[derive(Debug)]
+struct Paged {
+    first: Position,
+    last: Position,
+    messages: u64,
+    bytes: u64,
+    /// The last batch that one of them went to.
+    batch: Batch,
+}
+
+impl Paged {
+    fn add(&mut self, entry: &Entry, batch: Batch) {
+        self.first = self.first.min(entry.position);
+        self.last = self.last.max(entry.position);
+        self.messages += 1;
+        self.bytes += entry.stored_len();
+        self.batch = self.batch.max(batch);
+    }
+}
+
+/// A part of the messages left to the store that is wanted back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The first place.
+    pub from: Position,
+    /// The last place, included.
+    pub to: Position,
+    /// How much is wanted, octets.
+    pub bytes: usize,
+    /// The last batch that one of them went to.
+    pub batch: Batch,
+}
+
 /// The messages that wait, lowest place first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Backlog {
     entries: VecDeque<Entry>,
+    paged: Option<Paged>,
+    /// Those with places from `paged.first` on that are in memory: messages the
+    /// store doesn't have, and those that came too late for a page on its way.
+    beyond: VecDeque<Entry>,
+    /// The last place of the page on its way.
+    loading: Option<Position>,
+    /// Places given out to stored messages that haven't arrived yet.
+    reserved: BTreeSet<Position>,
+    share: Share,
 }
 
 impl Backlog {
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// An empty one that goes by `residency`.
+    pub fn new(residency: Arc<Residency>) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            paged: None,
+            beyond: VecDeque::new(),
+            loading: None,
+            reserved: BTreeSet::new(),
+            share: Share::new(residency),
+        }
+    }
+
+    /// How many wait, in memory and elsewhere.
+    pub fn len(&self) -> u64 {
+        let resident = self.entries.len() + self.beyond.len();
+        resident as u64 + self.paged.as_ref().map_or(0, |paged| paged.messages)
     }
 
     /// Whether none wait.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.paged.is_none()
     }
 
-    /// Adds a message whose place is higher than any given out before.
-    pub fn push(&mut self, entry: Entry) {
-        self.entries.push_back(entry);
+    /// Whether some are left to the store.
+    pub fn is_paging(&self) -> bool {
+        self.paged.is_some()
     }
 
-    /// Takes the message with the lowest place.
+    /// Whether the first one can be had at once.
+    pub fn has_head(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// Adds a message; one that the store has went there as part of `batch`.
+    pub fn push(&mut self, entry: Entry, batch: Batch) {
+        let too_late = self.loading.is_some_and(|to| entry.position <= to);
+        match &mut self.paged {
+            Some(paged) if entry.stored && entry.position >= paged.first && !too_late => {
+                paged.add(&entry, batch);
+            }
+            _ => self.insert(entry),
+        }
+    }
+
+    /// Gives out the place of a stored message that arrives later.
+    pub fn reserve(&mut self, position: Position) {
+        self.reserved.insert(position);
+    }
+
+    /// Takes back a place given out, because its message is about to be pushed
+    /// or never comes.
+    pub fn release(&mut self, position: Position) {
+        self.reserved.remove(&position);
+    }
+
+    /// Takes the message with the lowest place, if it is in memory.
     pub fn pop(&mut self) -> Option<Entry> {
-        self.entries.pop_front()
+        let entry = self.entries.pop_front()?;
+        self.share.sub(entry.resident_len());
+        Some(entry)
     }
 
     /// Puts messages back where they were. Those that were handed out lately
@@ -51,16 +189,173 @@ impl Backlog {
     pub fn put_back(&mut self, mut returned: Vec<Entry>) {
         returned.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.position));
         for entry in returned {
-            let at = self
-                .entries
-                .partition_point(|waiting| waiting.position < entry.position);
-            self.entries.insert(at, entry);
+            self.insert(entry);
         }
     }
 
-    /// Takes everything out, and gives the memory back.
-    pub fn take(&mut self) -> VecDeque<Entry> {
-        std::mem::take(&mut self.entries)
+    fn insert(&mut self, entry: Entry) {
+        self.share.add(entry.resident_len());
+        let entries = match &self.paged {
+            Some(paged) if entry.position >= paged.first => &mut self.beyond,
+            _ => &mut self.entries,
+        };
+        let is_last = |last: &Entry| last.position < entry.position;
+        if entries.back().is_none_or(is_last) {
+            entries.push_back(entry);
+            return;
+        }
+        let at = entries.partition_point(|waiting| waiting.position < entry.position);
+        entries.insert(at, entry);
+    }
+
+    /// Leaves the back to the store when more is in memory than should be. What
+    /// was handed out before, up to `delivered`, isn't: it may be so still, and
+    /// reading it back would make two of it. Nor is the first: it is wanted next.
+    pub fn trim(&mut self, delivered: Position, batch: Batch) {
+        if !self.share.is_over() || self.loading.is_some() {
+            return;
+        }
+        let mut left = self.share.octets();
+        let keep = self.share.marks().page;
+        let gone = self.entries.iter().skip(1).rev().take_while(|entry| {
+            let goes = left > keep && (!entry.stored || entry.position > delivered);
+            left = left.saturating_sub(entry.resident_len());
+            goes
+        });
+        let at = self.entries.len() - gone.count();
+        let mut resident = VecDeque::new();
+        for entry in self.entries.split_off(at) {
+            if !entry.stored {
+                resident.push_back(entry);
+                continue;
+            }
+            self.share.sub(entry.resident_len());
+            let nothing_yet = Paged {
+                first: entry.position,
+                last: entry.position,
+                messages: 0,
+                bytes: 0,
+                batch,
+            };
+            self.paged.get_or_insert(nothing_yet).add(&entry, batch);
+        }
+        self.settle_beyond(resident);
+        self.entries.shrink_to(2 * self.entries.len());
+    }
+
+    /// Sorts what was cut off the entries and stays in memory to where it
+    /// belongs now.
+    fn settle_beyond(&mut self, cut: VecDeque<Entry>) {
+        let first = self.paged.as_ref().map(|paged| paged.first);
+        let mut late = VecDeque::new();
+        for entry in cut {
+            if first.is_some_and(|first| entry.position >= first) {
+                late.push_back(entry);
+            } else {
+                self.entries.push_back(entry);
+            }
+        }
+        late.append(&mut self.beyond);
+        self.beyond = late;
+    }
+
+    /// What is to be read back now. It counts as on its way from then on.
+    pub fn wanted(&mut self) -> Option<Wanted> {
+        let paged = self.paged.as_ref()?;
+        let page = self.share.marks().page;
+        let enough = self.has_head() && self.share.octets() >= page / 2;
+        if enough || self.loading.is_some() {
+            return None;
+        }
+        self.loading = Some(paged.last);
+        Some(Wanted {
+            from: paged.first,
+            to: paged.last,
+            bytes: page as usize,
+            batch: paged.batch,
+        })
+    }
+
+    /// Takes what was read back; messages up to `delivered` were handed out
+    /// before. `None` when nobody waits for that page any more, else how many
+    /// messages turn out to be missing from the store.
+    pub fn receive(&mut self, page: Page, delivered: Position) -> Option<u64> {
+        let expected = |paged: &mut Paged| self.loading.is_some() && paged.first == page.from;
+        let mut paged = self.paged.take_if(expected)?;
+        self.loading = None;
+        for stored in page.messages {
+            if self.reserved.contains(&stored.position) {
+                continue;
+            }
+            self.move_up(|waiting| waiting.position < stored.position);
+            let position = Some(stored.position);
+            if self.beyond.front().map(|entry| entry.position) == position {
+                continue;
+            }
+            let entry = restored(stored, delivered);
+            paged.messages = paged.messages.saturating_sub(1);
+            paged.bytes = paged.bytes.saturating_sub(entry.stored_len());
+            self.share.add(entry.resident_len());
+            self.entries.push_back(entry);
+        }
+        if page.through >= paged.last {
+            self.entries.append(&mut self.beyond);
+            return Some(paged.messages);
+        }
+        self.move_up(|waiting| waiting.position <= page.through);
+        paged.first = Position(page.through.0 + 1);
+        self.paged = Some(paged);
+        Some(0)
+    }
+
+    fn move_up(&mut self, mut which: impl FnMut(&Entry) -> bool) {
+        while let Some(entry) = self.beyond.pop_front_if(|entry| which(entry)) {
+            self.entries.push_back(entry);
+        }
+    }
+
+    /// Takes everything out and gives the memory back; what the store has of
+    /// it is noted as settled. Returns how many there were.
+    pub fn purge(&mut self, notices: &mut Notices) -> u64 {
+        let messages = self.len();
+        for entry in self.entries.iter().filter(|entry| entry.stored) {
+            notices.settled(entry.position, entry.position, entry.stored_len());
+        }
+        if let Some(paged) = &self.paged {
+            let late = self.beyond.iter().filter(|entry| entry.stored);
+            let bytes = paged.bytes + late.map(Entry::stored_len).sum::<u64>();
+            // What is yet to arrive is none of what is purged.
+            let mut first = paged.first;
+            for reserved in self.reserved.range(paged.first..=paged.last) {
+                if first < *reserved {
+                    notices.settled(first, Position(reserved.0 - 1), 0);
+                }
+                first = Position(reserved.0 + 1);
+            }
+            notices.settled(first, paged.last, bytes);
+        }
+        self.clear();
+        messages
+    }
+
+    /// Takes everything out and gives the memory back, as does the store.
+    pub fn clear(&mut self) {
+        self.share.sub(self.share.octets());
+        self.entries = VecDeque::new();
+        self.beyond = VecDeque::new();
+        self.paged = None;
+        self.loading = None;
+    }
+
+    /// Leaves to the store what it was found to have.
+    pub fn restore(&mut self, remainder: Remainder) {
+        self.paged = (remainder.messages > 0).then_some(Paged {
+            first: remainder.first,
+            last: remainder.last,
+            messages: remainder.messages,
+            bytes: remainder.bytes,
+            batch: Batch::default(),
+        });
     }
 
     /// Gives memory back once a long backlog has gone.
@@ -68,5 +363,16 @@ impl Backlog {
         if self.entries.is_empty() && self.entries.capacity() > 1024 {
             self.entries = VecDeque::new();
         }
+    }
+}
+
+fn restored(stored: Stored, delivered: Position) -> Entry {
+    Entry {
+        position: stored.position,
+        message: stored.message,
+        deadline: stored.deadline,
+        returns: stored.returns,
+        redelivered: stored.returns > 0 || stored.position <= delivered,
+        stored: true,
     }
 }

@@ -13,68 +13,23 @@
 //! A message that finds a consumer ready and nothing waiting before it skips
 //! the backlog, and is never copied if that consumer doesn't acknowledge.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use slab::Slab;
 
-use super::QueueCounts;
-use super::backlog::{Backlog, Entry};
+use super::backlog::{Backlog, Entry, Wanted};
 use super::consumers::{ConsumerSlot, ConsumerSpec, Consumers};
 use super::dead_letter::DeathReason;
-use crate::base::ids::{Position, QueueId};
+use super::incoming::Incoming;
+use super::notices::Notices;
+use super::residency::Residency;
+use super::{Got, QueueCounts};
+use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::effects::Effects;
-use crate::broker::message::{Content, Message, MessageView};
-use crate::broker::store::{Record, Remainder, Store};
-use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber};
-
-/// A message on its way into queues.
-#[derive(Debug)]
-pub enum Incoming<'a> {
-    /// Just read: the first queue that has to keep it detaches it from the
-    /// read buffer, for all of them.
-    Read {
-        /// What was read.
-        content: Content<'a>,
-        /// The same, once it is detached.
-        detached: OnceCell<Message>,
-    },
-    /// Detached already, because something held it back before.
-    Kept(Message),
-}
-
-impl<'a> Incoming<'a> {
-    /// A message just read.
-    pub fn new(content: Content<'a>) -> Self {
-        Self::Read {
-            content,
-            detached: OnceCell::new(),
-        }
-    }
-
-    /// What a delivery needs of it.
-    pub fn view(&self) -> MessageView<'_> {
-        match self {
-            Self::Read { content, .. } => content.view(),
-            Self::Kept(message) => message.view(),
-        }
-    }
-
-    /// The message, detached.
-    pub fn message(&self) -> &Message {
-        match self {
-            Self::Read { content, detached } => detached.get_or_init(|| Message::new(content)),
-            Self::Kept(message) => message,
-        }
-    }
-
-    fn is_persistent(&self) -> bool {
-        match self {
-            Self::Read { content, .. } => content.persistent,
-            Self::Kept(message) => message.is_persistent(),
-        }
-    }
-}
+use crate::broker::spec::QueueSpec;
+use crate::broker::store::{Page, Record, Remainder, Store};
+use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
+use crate::wire::FieldValue;
 
 /// What becomes of messages that were handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,28 +50,50 @@ struct Held {
     consumer: Option<ConsumerSlot>,
 }
 
-/// The state of a queue. Same calls, same state: no clock, no randomness.
+/// The state of a queue. Same calls, same state: no clock, no randomness; only
+/// what is in memory of it depends on how much others have there.
+///
+/// What the store is to be told gathers in `notices`: whoever holds the lock
+/// sends them before it lets go.
 #[derive(Debug)]
 pub struct QueueCore {
     id: QueueId,
     durable: bool,
+    message_ttl: Option<u64>,
     last_position: Position,
+    /// The highest place of a stored message handed out, and how much of that
+    /// the store knows.
+    delivered: Position,
+    delivered_told: Position,
+    /// The last batch that a message went to.
+    batch: Batch,
     ready: Backlog,
     held: Slab<Held>,
     consumers: Consumers,
+    /// Those who asked for a message while it was on its way from the store.
+    waiting: Vec<Arc<dyn Wake>>,
+    notices: Notices,
     deleted: bool,
 }
 
 impl QueueCore {
     /// An empty queue; `durable` ones give persistent messages to the store.
-    pub fn new(id: QueueId, durable: bool) -> Self {
+    pub fn new(id: QueueId, spec: &QueueSpec, residency: Arc<Residency>) -> Self {
+        let message_ttl = spec.arguments.get("x-message-ttl");
+        let message_ttl = message_ttl.and_then(FieldValue::as_i64);
         Self {
             id,
-            durable,
+            durable: spec.durable,
+            message_ttl: message_ttl.and_then(|ms| u64::try_from(ms).ok()),
             last_position: Position(0),
-            ready: Backlog::default(),
+            delivered: Position(0),
+            delivered_told: Position(0),
+            batch: Batch::default(),
+            ready: Backlog::new(residency),
             held: Slab::new(),
             consumers: Consumers::default(),
+            waiting: Vec::new(),
+            notices: Notices::new(id),
             deleted: false,
         }
     }
@@ -124,7 +101,7 @@ impl QueueCore {
     /// How full it is and who uses it.
     pub fn counts(&self) -> QueueCounts {
         QueueCounts {
-            ready: self.ready.len() as u64,
+            ready: self.ready.len(),
             unacked: self.held.len() as u64,
             consumers: self.consumers.len() as u64,
         }
@@ -135,7 +112,6 @@ impl QueueCore {
         if self.deleted {
             return;
         }
-        self.last_position.0 += 1;
         if self.ready.is_empty()
             && let Some((slot, consumer)) = self.consumers.next()
         {
@@ -145,44 +121,85 @@ impl QueueCore {
                 held: None,
             };
             if consumer.no_ack() {
+                self.last_position.0 += 1;
                 consumer.subscriber().deliver(&delivery, effects);
                 return;
             }
             consumer.hold();
             let subscriber = Arc::clone(consumer.subscriber());
-            let entry = self.keep(incoming, store, effects);
+            let entry = self.enter(incoming, effects);
+            self.keep(&entry, true, store, effects);
             delivery.held = Some(hold(&mut self.held, entry, Some(slot)));
             subscriber.deliver(&delivery, effects);
             return;
         }
-        let entry = self.keep(incoming, store, effects);
-        self.ready.push(entry);
+        let entry = self.enter(incoming, effects);
+        self.keep(&entry, false, store, effects);
+        self.ready.push(entry, self.batch);
+        if !self.ready.is_paging() {
+            self.ready.trim(self.delivered, self.batch);
+        }
     }
 
-    /// Detaches the message and gives it to the store if it has to survive.
-    fn keep(&self, incoming: &Incoming<'_>, store: &dyn Store, effects: &mut Effects) -> Entry {
-        let entry = Entry {
+    /// Gives a message its place, detached.
+    fn enter(&mut self, incoming: &Incoming<'_>, effects: &Effects) -> Entry {
+        self.last_position.0 += 1;
+        let ttl = match (incoming.expiration(), self.message_ttl) {
+            (Some(own), Some(queue)) => Some(own.min(queue)),
+            (own, queue) => own.or(queue),
+        };
+        Entry {
             position: self.last_position,
             message: incoming.message().clone(),
+            deadline: ttl.map(|ms| effects.now().unix_ms.saturating_add(ms)),
+            returns: 0,
             redelivered: false,
             stored: self.durable && incoming.is_persistent(),
-        };
-        if entry.stored {
-            effects.stored(store.append(&[Record::Publish {
-                queue: self.id,
-                position: entry.position,
-                message: &entry.message,
-                deadline: None,
-                delivered: false,
-            }]));
         }
-        entry
+    }
+
+    /// Gives a message to the store if it has to survive.
+    fn keep(&mut self, entry: &Entry, delivered: bool, store: &dyn Store, effects: &mut Effects) {
+        if !entry.stored {
+            return;
+        }
+        self.batch = store.append(&[entry.publish(self.id, delivered)]);
+        effects.stored(self.batch);
+        if delivered {
+            self.delivered = entry.position;
+            self.delivered_told = entry.position;
+        }
+    }
+
+    /// Gives a message its place, to which it comes with [`QueueCore::arrive`]
+    /// once it is in the store. `None` when the queue is gone.
+    pub fn reserve(&mut self, incoming: &Incoming<'_>, effects: &Effects) -> Option<Entry> {
+        if self.deleted {
+            return None;
+        }
+        let entry = self.enter(incoming, effects);
+        if entry.stored {
+            self.ready.reserve(entry.position);
+        }
+        Some(entry)
+    }
+
+    /// Takes a message that had its place given; `batch` is what it went to
+    /// the store with, if it did.
+    pub fn arrive(&mut self, entry: Entry, batch: Option<Batch>) {
+        if self.deleted {
+            return;
+        }
+        self.batch = self.batch.max(batch.unwrap_or_default());
+        self.ready.release(entry.position);
+        self.ready.push(entry, self.batch);
+        self.ready.trim(self.delivered, self.batch);
     }
 
     /// Hands out up to `budget` messages; whether it stopped for that reason.
-    pub fn dispatch(&mut self, budget: usize, store: &dyn Store, effects: &mut Effects) -> bool {
+    pub fn dispatch(&mut self, budget: usize, effects: &mut Effects) -> bool {
         for _ in 0..budget {
-            if self.ready.is_empty() {
+            if !self.ready.has_head() {
                 self.ready.shrink();
                 return false;
             }
@@ -196,7 +213,7 @@ impl QueueCore {
                 consumer
                     .subscriber()
                     .deliver(&delivery_of(&entry, None), effects);
-                self.forget(&[entry], store, effects);
+                self.forget(&entry);
                 continue;
             }
             consumer.hold();
@@ -205,6 +222,9 @@ impl QueueCore {
             consumer
                 .subscriber()
                 .deliver(&delivery_of(&entry, held), effects);
+            if entry.stored {
+                self.delivered = self.delivered.max(entry.position);
+            }
             vacant.insert(Held {
                 entry,
                 consumer: Some(slot),
@@ -214,74 +234,117 @@ impl QueueCore {
     }
 
     /// Settles messages as done.
-    pub fn acknowledge(&mut self, held: &[HeldSlot], store: &dyn Store, effects: &mut Effects) {
+    pub fn acknowledge(&mut self, held: &[HeldSlot]) {
         for slot in held {
             if let Some(entry) = self.release(*slot) {
-                self.forget(std::slice::from_ref(&entry), store, effects);
+                self.forget(&entry);
             }
         }
     }
 
+    /// Takes messages back, to be put back to their places.
+    pub fn take_back(&mut self, held: &[HeldSlot]) -> Vec<Entry> {
+        let mut returned = Vec::with_capacity(held.len());
+        for slot in held {
+            let Some(mut entry) = self.release(*slot) else {
+                continue;
+            };
+            entry.redelivered = true;
+            entry.returns = entry.returns.saturating_add(1);
+            if entry.stored {
+                self.notices.returned(entry.position, entry.returns);
+            }
+            returned.push(entry);
+        }
+        returned
+    }
+
     /// Puts messages back to their places.
-    pub fn requeue(&mut self, held: &[HeldSlot]) {
-        let returned = held
-            .iter()
-            .filter_map(|slot| self.release(*slot))
-            .map(|entry| Entry {
-                redelivered: true,
-                ..entry
-            })
-            .collect();
-        self.ready.put_back(returned);
+    pub fn put_back(&mut self, returned: Vec<Entry>) {
+        if !self.deleted {
+            self.ready.put_back(returned);
+            self.ready.trim(self.delivered, self.batch);
+        }
     }
 
     /// Takes messages out for good. With `dead_letter` they are returned, still
     /// in the store: they leave it together with their copies' arrival.
-    pub fn discard(
-        &mut self,
-        held: &[HeldSlot],
-        dead_letter: bool,
-        store: &dyn Store,
-        effects: &mut Effects,
-    ) -> Vec<Entry> {
-        let entries: Vec<_> = held.iter().filter_map(|slot| self.release(*slot)).collect();
+    pub fn discard(&mut self, held: &[HeldSlot], dead_letter: bool) -> Vec<Entry> {
         if dead_letter {
-            return entries;
+            return held.iter().filter_map(|slot| self.release(*slot)).collect();
         }
-        self.forget(&entries, store, effects);
+        self.acknowledge(held);
         Vec::new()
     }
 
     /// Hands the first ready message to `take`, with how many remain ready.
-    pub fn get<R>(
+    /// While it is on its way from the store, `who` is noted to be woken.
+    pub fn get<R, W: Wake + 'static>(
         &mut self,
         no_ack: bool,
-        store: &dyn Store,
-        effects: &mut Effects,
+        who: &Arc<W>,
         take: impl FnOnce(&Delivery<'_>, u64) -> R,
-    ) -> Option<R> {
-        let entry = self.ready.pop()?;
-        let remaining = self.ready.len() as u64;
+    ) -> Got<R> {
+        let Some(entry) = self.ready.pop() else {
+            if self.ready.is_empty() {
+                return Got::Nothing;
+            }
+            self.note_waiting(who);
+            return Got::NotYet;
+        };
+        let remaining = self.ready.len();
         if no_ack {
             let taken = take(&delivery_of(&entry, None), remaining);
-            self.forget(&[entry], store, effects);
-            return Some(taken);
+            self.forget(&entry);
+            return Got::Message(taken);
         }
         let vacant = self.held.vacant_entry();
         let held = Some(HeldSlot(vacant.key() as u32));
         let taken = take(&delivery_of(&entry, held), remaining);
+        if entry.stored {
+            self.delivered = self.delivered.max(entry.position);
+        }
         vacant.insert(Held {
             entry,
             consumer: None,
         });
-        Some(taken)
+        Got::Message(taken)
+    }
+
+    /// Notes somebody to be woken, once: who is woken for something else asks again.
+    fn note_waiting<W: Wake + 'static>(&mut self, who: &Arc<W>) {
+        let own = Arc::as_ptr(who).cast::<()>();
+        let is_own = |other: &Arc<dyn Wake>| Arc::as_ptr(other).cast::<()>() == own;
+        if !self.waiting.iter().any(is_own) {
+            self.waiting.push(Arc::clone(who) as Arc<dyn Wake>);
+        }
+    }
+
+    fn wake_waiting(&mut self, effects: &mut Effects) {
+        for who in self.waiting.drain(..) {
+            effects.wake_later(who);
+        }
     }
 
     /// Drops every ready message; returns how many there were.
-    pub fn purge(&mut self, store: &dyn Store, effects: &mut Effects) -> u64 {
-        let mut purged = self.ready.take();
-        self.forget(purged.make_contiguous(), store, effects);
-        purged.len() as u64
+    pub fn purge(&mut self, effects: &mut Effects) -> u64 {
+        self.wake_waiting(effects);
+        self.ready.purge(&mut self.notices)
+    }
+
+    /// What is to be read back from the store now, for [`QueueCore::receive`].
+    pub fn wanted(&mut self) -> Option<Wanted> {
+        self.ready.wanted()
+    }
+
+    /// Takes what was read back from the store. Returns how many messages turn
+    /// out to be missing there.
+    pub fn receive(&mut self, page: Page, effects: &mut Effects) -> u64 {
+        let Some(missing) = self.ready.receive(page, self.delivered) else {
+            return 0;
+        };
+        self.wake_waiting(effects);
+        missing
     }
 
     /// Attaches a consumer; `None` when exclusive use stands against it.
@@ -305,7 +368,10 @@ impl QueueCore {
 
     /// Takes note of what a store held.
     pub fn restore(&mut self, remainder: Remainder) {
-        self.last_position = self.last_position.max(remainder.last);
+        self.last_position = remainder.last;
+        self.delivered = remainder.delivered;
+        self.delivered_told = remainder.delivered;
+        self.ready.restore(remainder);
     }
 
     /// Empties the queue for good; its consumers are to be told.
@@ -315,7 +381,29 @@ impl QueueCore {
             effects.cancel_later(consumer.into_subscriber());
         }
         self.held = Slab::new();
-        self.ready.take().len() as u64
+        self.wake_waiting(effects);
+        let ready = self.ready.len();
+        self.ready.clear();
+        ready
+    }
+
+    /// Tells the store what has gathered to be told.
+    pub fn notify(&mut self, store: &dyn Store, effects: &mut Effects) {
+        self.note_delivered();
+        self.notices.send(store, effects);
+    }
+
+    /// The same, with somebody else to tell it.
+    pub fn hand_over_notices(&mut self, to: &mut Vec<Record<'static>>) {
+        self.note_delivered();
+        self.notices.hand_over(to);
+    }
+
+    fn note_delivered(&mut self) {
+        if self.delivered > self.delivered_told {
+            self.delivered_told = self.delivered;
+            self.notices.delivered(self.delivered);
+        }
     }
 
     fn release(&mut self, slot: HeldSlot) -> Option<Entry> {
@@ -326,15 +414,11 @@ impl QueueCore {
         Some(held.entry)
     }
 
-    /// Tells the store about messages that are gone.
-    fn forget(&self, entries: &[Entry], store: &dyn Store, effects: &mut Effects) {
-        for entry in entries.iter().filter(|entry| entry.stored) {
-            effects.stored(store.append(&[Record::Settle {
-                queue: self.id,
-                first: entry.position,
-                last: entry.position,
-                bytes: entry.message.stored_len() as u64,
-            }]));
+    /// Notes for the store that a message is gone.
+    fn forget(&mut self, entry: &Entry) {
+        if entry.stored {
+            let position = entry.position;
+            self.notices.settled(position, position, entry.stored_len());
         }
     }
 }

@@ -10,7 +10,6 @@ use bytes::BytesMut;
 use super::Queue;
 use super::backlog::Entry;
 use crate::base::clock::Now;
-use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message};
 use crate::broker::store::Record;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
@@ -83,17 +82,14 @@ impl DeadLetter {
         self.reason
     }
 
-    /// Takes it out of its queue's store, if it is there. For when its copies
-    /// are stored.
-    pub fn settle(&self, effects: &mut Effects) {
-        if self.entry.stored {
-            effects.stored(self.queue.store.append(&[Record::Settle {
-                queue: self.queue.id(),
-                first: self.entry.position,
-                last: self.entry.position,
-                bytes: self.entry.message.stored_len() as u64,
-            }]));
-        }
+    /// What its queue's store is told once its copies are there, if it has it.
+    pub(in crate::broker) fn settled(&self) -> Option<Record<'static>> {
+        self.entry.stored.then(|| Record::Settle {
+            queue: self.queue.id(),
+            first: self.entry.position,
+            last: self.entry.position,
+            bytes: self.entry.stored_len(),
+        })
     }
 
     /// The properties it carries on with: deaths noted, expiration put aside.

@@ -4,21 +4,27 @@ mod backlog;
 mod consumers;
 mod core;
 mod dead_letter;
+mod incoming;
+mod notices;
+mod residency;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+pub use self::backlog::Entry;
 pub use self::consumers::{ConsumerSlot, ConsumerSpec};
-pub use self::core::{Incoming, QueueCore, Settlement};
+pub use self::core::{QueueCore, Settlement};
 pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason};
+pub use self::incoming::Incoming;
+pub use self::residency::{Marks, Residency};
 
 use super::effects::Effects;
 use super::spec::QueueSpec;
-use super::store::{Remainder, Store};
-use super::subscriber::{Delivery, HeldSlot, Subscriber};
-use crate::base::ids::{ConnectionId, QueueId};
+use super::store::{Load, Page, Receiver, Record, Remainder, Store};
+use super::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
+use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
 
 /// How many messages are delivered before the lock is given to somebody else.
@@ -35,6 +41,18 @@ pub struct QueueCounts {
     pub consumers: u64,
 }
 
+/// The answer to who asks for one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Got<R> {
+    /// What became of the message.
+    Message(R),
+    /// None is ready.
+    Nothing,
+    /// One is ready, but has to be read back from the store first. Whoever asked
+    /// is woken when it is worth asking again.
+    NotYet,
+}
+
 /// A queue: what it was declared as, and its state behind its lock.
 #[derive(Debug)]
 pub struct Queue {
@@ -49,16 +67,18 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// An empty queue. `owner` is the connection an exclusive queue belongs to.
+    /// An empty queue. `owner` is the connection an exclusive queue belongs to,
+    /// `residency` what it goes by with a long backlog.
     pub fn new(
         id: QueueId,
         vhost: Arc<str>,
         spec: QueueSpec,
         owner: Option<ConnectionId>,
         store: Arc<dyn Store>,
+        residency: Arc<Residency>,
     ) -> Self {
         let dead_letter = DeadLetterTarget::from_arguments(&spec.arguments);
-        let core = QueueCore::new(id, spec.durable);
+        let core = QueueCore::new(id, &spec, residency);
         Self {
             id,
             vhost,
@@ -124,30 +144,102 @@ impl Queue {
         effects: &mut Effects,
     ) {
         let mut core = self.core.lock();
+        let returned = self.take(&mut core, held, settlement, effects);
+        core.put_back(returned);
+        self.serve(core, effects);
+    }
+
+    /// Settles messages that were handed out as part of something bigger: what
+    /// the store is to be told of it is added to `records`, what is to be put
+    /// back once it knows is returned.
+    pub(super) fn settle_within(
+        self: &Arc<Self>,
+        held: &[HeldSlot],
+        settlement: Settlement,
+        records: &mut Vec<Record<'static>>,
+        effects: &mut Effects,
+    ) -> Vec<Entry> {
+        let mut core = self.core.lock();
+        let returned = self.take(&mut core, held, settlement, effects);
+        core.hand_over_notices(records);
+        returned
+    }
+
+    /// Takes messages from who holds them; returns those to be put back.
+    fn take(
+        self: &Arc<Self>,
+        core: &mut QueueCore,
+        held: &[HeldSlot],
+        settlement: Settlement,
+        effects: &mut Effects,
+    ) -> Vec<Entry> {
         match settlement {
-            Settlement::Acknowledge => core.acknowledge(held, &*self.store, effects),
-            Settlement::Requeue => core.requeue(held),
+            Settlement::Acknowledge => core.acknowledge(held),
+            Settlement::Requeue => return core.take_back(held),
             Settlement::Discard(reason) => {
-                let letters = core.discard(held, self.dead_letter.is_some(), &*self.store, effects);
-                for entry in letters {
+                for entry in core.discard(held, self.dead_letter.is_some()) {
                     effects.dead_letter(DeadLetter::new(self, entry, reason));
                 }
             }
         }
-        let more = core.dispatch(DISPATCH_BUDGET, &*self.store, effects);
-        drop(core);
-        if more {
-            self.serve(effects);
+        Vec::new()
+    }
+
+    /// Puts messages back to their places, then serves whoever waits.
+    pub(super) fn put_back(self: &Arc<Self>, returned: Vec<Entry>, effects: &mut Effects) {
+        let mut core = self.core.lock();
+        core.put_back(returned);
+        self.serve(core, effects);
+    }
+
+    /// Gives a message its place, to which it comes with [`Queue::arrive`] once
+    /// it is in the store. `None` when the queue is gone.
+    pub(super) fn reserve(&self, incoming: &Incoming<'_>, effects: &Effects) -> Option<Entry> {
+        self.core.lock().reserve(incoming, effects)
+    }
+
+    /// Takes a message that had its place given, then serves whoever waits.
+    /// `batch` is what it went to the store with, if it did.
+    pub(super) fn arrive(
+        self: &Arc<Self>,
+        entry: Entry,
+        batch: Option<Batch>,
+        effects: &mut Effects,
+    ) {
+        let mut core = self.core.lock();
+        core.arrive(entry, batch);
+        self.serve(core, effects);
+    }
+
+    /// Hands out what can be handed out, giving way to others in between, tells
+    /// the store and asks it for more.
+    fn serve<'a>(self: &'a Arc<Self>, mut core: MutexGuard<'a, QueueCore>, effects: &mut Effects) {
+        loop {
+            let more = core.dispatch(DISPATCH_BUDGET, effects);
+            self.let_go(core, effects);
+            if !more {
+                return;
+            }
+            core = self.core.lock();
         }
     }
 
-    /// Hands out what can be handed out, giving way to others in between.
-    pub fn serve(&self, effects: &mut Effects) {
-        while self
-            .core
-            .lock()
-            .dispatch(DISPATCH_BUDGET, &*self.store, effects)
-        {}
+    /// Tells the store what it has to know, lets go of the lock and asks for
+    /// messages that are to be read back.
+    fn let_go(self: &Arc<Self>, mut core: MutexGuard<'_, QueueCore>, effects: &mut Effects) {
+        core.notify(&*self.store, effects);
+        let wanted = core.wanted();
+        drop(core);
+        if let Some(wanted) = wanted {
+            self.store.load(Load {
+                queue: self.id,
+                from: wanted.from,
+                to: wanted.to,
+                bytes: wanted.bytes,
+                batch: wanted.batch,
+                receiver: Arc::clone(self) as Arc<dyn Receiver>,
+            });
+        }
     }
 
     /// Attaches a consumer and serves it.
@@ -156,7 +248,7 @@ impl Queue {
     /// 403 when the queue is in exclusive use, or would have to be; 404 when
     /// it is being deleted (`semantics` 9.1).
     pub fn attach(
-        &self,
+        self: &Arc<Self>,
         consumer: ConsumerSpec,
         subscriber: Arc<dyn Subscriber>,
         ready: impl FnOnce(),
@@ -174,11 +266,7 @@ impl Queue {
             Refusal::new(ReplyCode::AccessRefused, text)
         })?;
         ready();
-        let more = core.dispatch(DISPATCH_BUDGET, &*self.store, effects);
-        drop(core);
-        if more {
-            self.serve(effects);
-        }
+        self.serve(core, effects);
         Ok(slot)
     }
 
@@ -191,32 +279,37 @@ impl Queue {
     }
 
     /// Lets a consumer that turned deliveries away be considered again.
-    pub fn resume(&self, slot: ConsumerSlot, effects: &mut Effects) {
+    pub fn resume(self: &Arc<Self>, slot: ConsumerSlot, effects: &mut Effects) {
         let mut core = self.core.lock();
         core.resume(slot);
-        let more = core.dispatch(DISPATCH_BUDGET, &*self.store, effects);
-        drop(core);
-        if more {
-            self.serve(effects);
-        }
+        self.serve(core, effects);
     }
 
     /// Hands the first ready message to `take`, with how many remain ready.
-    pub fn get<R>(
-        &self,
+    /// While it is on its way from the store, `who` is noted to be woken.
+    pub fn get<R, W: Wake + 'static>(
+        self: &Arc<Self>,
         no_ack: bool,
+        who: &Arc<W>,
         effects: &mut Effects,
         take: impl FnOnce(&Delivery<'_>, u64) -> R,
-    ) -> Option<R> {
-        self.core.lock().get(no_ack, &*self.store, effects, take)
+    ) -> Got<R> {
+        let mut core = self.core.lock();
+        let got = core.get(no_ack, who, take);
+        self.let_go(core, effects);
+        got
     }
 
     /// Drops every ready message; returns how many there were.
     pub fn purge(&self, effects: &mut Effects) -> u64 {
-        self.core.lock().purge(&*self.store, effects)
+        let mut core = self.core.lock();
+        let purged = core.purge(effects);
+        core.notify(&*self.store, effects);
+        purged
     }
 
-    /// Puts back what a store held. For recovery, before anybody uses the queue.
+    /// Leaves to the store what it held. For recovery, before anybody uses the
+    /// queue: messages are read back when they are asked for.
     pub fn restore(&self, remainder: Remainder) {
         self.core.lock().restore(remainder);
     }
@@ -261,5 +354,19 @@ impl Queue {
     fn not_found(&self) -> Refusal {
         let text = format!("no queue '{}' in vhost '{}'", self.spec.name, self.vhost);
         Refusal::new(ReplyCode::NotFound, text)
+    }
+}
+
+impl Receiver for Queue {
+    fn receive(self: Arc<Self>, page: Page) {
+        let mut effects = Effects::default();
+        let mut core = self.core.lock();
+        let missing = core.receive(page, &mut effects);
+        if missing > 0 {
+            let (queue, vhost) = (&*self.spec.name, &*self.vhost);
+            tracing::error!(queue, vhost, missing, "messages are missing from the store");
+        }
+        self.serve(core, &mut effects);
+        effects.wake_all();
     }
 }

@@ -18,13 +18,13 @@ use parking_lot::RwLock;
 
 use super::change::Change;
 use super::effects::Effects;
-use super::queue::Queue;
+use super::queue::{Queue, Residency};
 use super::resource::{Resource, access_refused};
 use super::routing::{HeaderSource, PublishTarget, RoutingKeys};
-use super::spec::ExchangeSpec;
+use super::spec::{ExchangeSpec, QueueSpec};
 use super::store::{Record, Store};
 use super::topology::Topology;
-use crate::base::ids::QueueId;
+use crate::base::ids::{ConnectionId, QueueId};
 use crate::wire::Refusal;
 
 /// Where the numbers of queues come from.
@@ -58,19 +58,26 @@ pub struct Vhost {
     name: Arc<str>,
     store: Arc<dyn Store>,
     ids: Arc<QueueIds>,
+    residency: Arc<Residency>,
     topology: RwLock<Topology>,
     generation: AtomicU64,
 }
 
 impl Vhost {
     /// A virtual host with nothing in it but the exchanges every one has.
-    pub fn new(name: Arc<str>, store: Arc<dyn Store>, ids: Arc<QueueIds>) -> Self {
+    pub fn new(
+        name: Arc<str>,
+        store: Arc<dyn Store>,
+        ids: Arc<QueueIds>,
+        residency: Arc<Residency>,
+    ) -> Self {
         let mut topology = Topology::default();
         exchanges::predeclare(&mut topology);
         Self {
             name,
             store,
             ids,
+            residency,
             topology: RwLock::new(topology),
             generation: AtomicU64::new(0),
         }
@@ -79,6 +86,11 @@ impl Vhost {
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Where its durable things are kept.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// Moves on with every change that can alter a route. A route found after
@@ -124,6 +136,13 @@ impl Vhost {
         Ok(PublishTarget {
             cacheable: topology.routes_by_keys(id),
         })
+    }
+
+    /// A queue that nobody knows yet.
+    fn new_queue(&self, id: QueueId, spec: QueueSpec, owner: Option<ConnectionId>) -> Arc<Queue> {
+        let (vhost, store) = (Arc::clone(&self.name), Arc::clone(&self.store));
+        let residency = Arc::clone(&self.residency);
+        Arc::new(Queue::new(id, vhost, spec, owner, store, residency))
     }
 
     /// To be called with the topology locked, once it has changed.

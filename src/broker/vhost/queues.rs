@@ -100,8 +100,7 @@ impl Vhost {
             id,
             spec: spec.clone(),
         });
-        let (vhost, store) = (Arc::clone(&self.name), Arc::clone(&self.store));
-        let queue = Arc::new(Queue::new(id, vhost, spec, owner, store));
+        let queue = self.new_queue(id, spec, owner);
         topology.insert_queue(&queue);
         self.changed(change.as_slice(), effects);
         queue

@@ -1,6 +1,5 @@
 //! Recovery: what a log says was declared, declared again.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Vhost, bindings};
@@ -48,9 +47,7 @@ impl Vhost {
             }
             drop_queue(topology, &current);
         }
-        let (vhost, store) = (Arc::clone(&self.name), Arc::clone(&self.store));
-        let queue = Queue::new(id, vhost, spec.clone(), None, store);
-        topology.insert_queue(&Arc::new(queue));
+        topology.insert_queue(&self.new_queue(id, spec.clone(), None));
     }
 }
 

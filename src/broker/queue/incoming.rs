@@ -1,0 +1,79 @@
+//! A message on its way into queues.
+
+use std::cell::OnceCell;
+
+use crate::broker::message::{Content, Message, MessageView};
+
+/// A message on its way into queues.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    origin: Origin<'a>,
+    expiration: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Origin<'a> {
+    /// Just read: the first queue that has to keep it detaches it from the
+    /// read buffer, for all of them.
+    Read {
+        content: Content<'a>,
+        detached: OnceCell<Message>,
+    },
+    /// Detached already, because something held it back before.
+    Kept(Message),
+}
+
+impl<'a> Incoming<'a> {
+    /// A message just read.
+    pub fn new(content: Content<'a>) -> Self {
+        Self {
+            origin: Origin::Read {
+                content,
+                detached: OnceCell::new(),
+            },
+            expiration: None,
+        }
+    }
+
+    /// A message that was held back and is detached already.
+    pub fn kept(message: Message) -> Self {
+        Self {
+            origin: Origin::Kept(message),
+            expiration: None,
+        }
+    }
+
+    /// The same, to expire that many milliseconds after it has come.
+    pub fn expiring(self, expiration: Option<u64>) -> Self {
+        Self { expiration, ..self }
+    }
+
+    /// Milliseconds after which it expires, as its publisher has it.
+    pub fn expiration(&self) -> Option<u64> {
+        self.expiration
+    }
+
+    /// What a delivery needs of it.
+    pub fn view(&self) -> MessageView<'_> {
+        match &self.origin {
+            Origin::Read { content, .. } => content.view(),
+            Origin::Kept(message) => message.view(),
+        }
+    }
+
+    /// The message, detached.
+    pub fn message(&self) -> &Message {
+        match &self.origin {
+            Origin::Read { content, detached } => detached.get_or_init(|| Message::new(content)),
+            Origin::Kept(message) => message,
+        }
+    }
+
+    /// Whether it asks to survive a restart.
+    pub fn is_persistent(&self) -> bool {
+        match &self.origin {
+            Origin::Read { content, .. } => content.persistent,
+            Origin::Kept(message) => message.is_persistent(),
+        }
+    }
+}

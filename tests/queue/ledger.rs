@@ -1,0 +1,346 @@
+//! A store that keeps accounts, doesn't take what makes no sense, and answers
+//! when the test says so.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+use harrier::base::ids::{Batch, Position, QueueId};
+use harrier::broker::store::{Load, Page, Receiver, Record, Remainder, Store, Stored};
+use parking_lot::Mutex;
+
+use crate::support::number;
+
+/// A record as the ledger keeps it.
+#[derive(Debug, Clone)]
+enum Kept {
+    Publish {
+        queue: QueueId,
+        stored: Stored,
+        delivered: bool,
+    },
+    Settle {
+        queue: QueueId,
+        first: Position,
+        last: Position,
+        bytes: u64,
+    },
+    Deliver {
+        queue: QueueId,
+        up_to: Position,
+    },
+    Return {
+        queue: QueueId,
+        position: Position,
+        returns: u32,
+    },
+    Topology,
+}
+
+impl Kept {
+    fn new(record: &Record<'_>) -> Self {
+        match *record {
+            Record::Publish {
+                queue,
+                position,
+                message,
+                deadline,
+                delivered,
+            } => Self::Publish {
+                queue,
+                stored: Stored {
+                    position,
+                    message: message.clone(),
+                    deadline,
+                    returns: 0,
+                },
+                delivered,
+            },
+            Record::Settle {
+                queue,
+                first,
+                last,
+                bytes,
+            } => Self::Settle {
+                queue,
+                first,
+                last,
+                bytes,
+            },
+            Record::Deliver { queue, up_to } => Self::Deliver { queue, up_to },
+            Record::Return {
+                queue,
+                position,
+                returns,
+            } => Self::Return {
+                queue,
+                position,
+                returns,
+            },
+            Record::Topology(_) => Self::Topology,
+        }
+    }
+}
+
+/// What is known of one queue.
+#[derive(Debug, Default)]
+struct Account {
+    messages: BTreeMap<Position, (Batch, Stored)>,
+    delivered: Position,
+    last: Position,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    accounts: BTreeMap<QueueId, Account>,
+    appends: Vec<Vec<Kept>>,
+    loads: VecDeque<Load>,
+    pages: VecDeque<(Arc<dyn Receiver>, Page)>,
+}
+
+impl Books {
+    fn append(&mut self, records: Vec<Kept>) -> Batch {
+        let batch = Batch(self.appends.len() as u64 + 1);
+        let mut claimed = BTreeMap::<QueueId, (u64, u64)>::new();
+        for record in &records {
+            if let Kept::Settle { queue, bytes, .. } = *record {
+                claimed.entry(queue).or_default().0 += bytes;
+            }
+            let (queue, settled) = self.apply(record, batch);
+            claimed.entry(queue).or_default().1 += settled;
+        }
+        for (queue, (claimed, settled)) in claimed {
+            assert_eq!(claimed, settled, "octets settled in queue {queue}");
+        }
+        self.appends.push(records);
+        batch
+    }
+
+    /// Carries a record out; returns the queue and how many octets left it.
+    fn apply(&mut self, record: &Kept, batch: Batch) -> (QueueId, u64) {
+        match record {
+            Kept::Publish {
+                queue,
+                stored,
+                delivered,
+            } => {
+                let account = self.accounts.entry(*queue).or_default();
+                let position = stored.position;
+                let before = account.messages.insert(position, (batch, stored.clone()));
+                assert!(before.is_none(), "{position} was stored twice");
+                account.last = account.last.max(position);
+                if *delivered {
+                    assert!(account.delivered < position);
+                    account.delivered = position;
+                }
+                (*queue, 0)
+            }
+            Kept::Settle {
+                queue, first, last, ..
+            } => {
+                assert!(first <= last, "{first} to {last} is no range");
+                let account = self.accounts.get_mut(queue).unwrap();
+                let range = account.messages.range(*first..=*last);
+                let gone: Vec<_> = range.map(|(position, _)| *position).collect();
+                let octets = gone.iter().filter_map(|p| account.messages.remove(p));
+                let octets = octets.map(|(_, stored)| stored.message.stored_len() as u64);
+                (*queue, octets.sum())
+            }
+            Kept::Deliver { queue, up_to } => {
+                let account = self.accounts.get_mut(queue).unwrap();
+                assert!(account.delivered < *up_to, "{up_to} is known already");
+                assert!(*up_to <= account.last);
+                account.delivered = *up_to;
+                (*queue, 0)
+            }
+            Kept::Return {
+                queue,
+                position,
+                returns,
+            } => {
+                let account = self.accounts.get_mut(queue).unwrap();
+                let (_, stored) = account.messages.get_mut(position).unwrap();
+                stored.returns += 1;
+                assert_eq!(stored.returns, *returns);
+                (*queue, 0)
+            }
+            Kept::Topology => (QueueId(0), 0),
+        }
+    }
+
+    /// Reads what the first load wants. Of what went to batches after the one
+    /// it waited for, all or nothing is there.
+    fn read(&mut self, ahead: bool) {
+        let Some(load) = self.loads.pop_front() else {
+            return;
+        };
+        let mut page = Page {
+            from: load.from,
+            through: load.to,
+            messages: Vec::new(),
+        };
+        let mut bytes = 0;
+        if let Some(account) = self.accounts.get(&load.queue) {
+            for (batch, stored) in account.messages.range(load.from..=load.to).map(|m| m.1) {
+                if *batch > load.batch && !ahead {
+                    continue;
+                }
+                if bytes >= load.bytes {
+                    page.through = Position(stored.position.0 - 1);
+                    break;
+                }
+                bytes += stored.message.stored_len();
+                page.messages.push(stored.clone());
+            }
+        }
+        self.pages.push_back((load.receiver, page));
+    }
+}
+
+/// What the ledger does about loads of its own accord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// Nothing: the test says when.
+    #[default]
+    OnDemand,
+    /// It answers a load at once.
+    AtOnce,
+    /// It answers the load that waits when something is appended. Only for
+    /// appends that are made without a lock.
+    OnAppend,
+    /// The same, but it only reads then.
+    ReadOnAppend,
+}
+
+/// A store that knows what it has.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    books: Mutex<Books>,
+    pace: Mutex<Pace>,
+    ahead: AtomicBool,
+}
+
+impl Ledger {
+    /// Has it do otherwise about loads from now on.
+    pub fn set_pace(&self, pace: Pace) {
+        *self.pace.lock() = pace;
+    }
+
+    /// Has it find what was appended after the batch a load waited for, or not.
+    pub fn set_ahead(&self, ahead: bool) {
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    /// The numbers of the messages that a queue has in the store, by place.
+    pub fn numbers(&self, queue: QueueId) -> Vec<u32> {
+        let books = self.books.lock();
+        let messages = books.accounts.get(&queue).map(|account| &account.messages);
+        let messages = messages.into_iter().flat_map(|messages| messages.values());
+        messages
+            .map(|(_, stored)| number(stored.message.view().body))
+            .collect()
+    }
+
+    /// The messages that a queue has in the store, by place.
+    pub fn stored(&self, queue: QueueId) -> Vec<Stored> {
+        let books = self.books.lock();
+        let messages = books.accounts.get(&queue).map(|account| &account.messages);
+        let messages = messages.into_iter().flat_map(|messages| messages.values());
+        messages.map(|(_, stored)| stored.clone()).collect()
+    }
+
+    /// What a store opened on the same data would say.
+    pub fn remainder(&self, queue: QueueId) -> Remainder {
+        let books = self.books.lock();
+        let Some(account) = books.accounts.get(&queue) else {
+            return Remainder::default();
+        };
+        let len = |(_, stored): &(Batch, Stored)| stored.message.stored_len() as u64;
+        Remainder {
+            messages: account.messages.len() as u64,
+            bytes: account.messages.values().map(len).sum(),
+            first: account.messages.keys().next().copied().unwrap_or_default(),
+            last: account.last,
+            delivered: account.delivered,
+        }
+    }
+
+    /// How many appends there were.
+    pub fn appends(&self) -> usize {
+        self.books.lock().appends.len()
+    }
+
+    /// What is left of it when power goes after so many appends.
+    pub fn cut(&self, appends: usize) -> Self {
+        let left = Self::default();
+        for records in self.books.lock().appends.iter().take(appends) {
+            left.books.lock().append(records.clone());
+        }
+        left
+    }
+
+    /// Whether a load isn't answered yet.
+    pub fn is_asked(&self) -> bool {
+        let books = self.books.lock();
+        !books.loads.is_empty() || !books.pages.is_empty()
+    }
+
+    /// Opens it anew: who asked is gone, what is there can be read.
+    pub fn reopen(&self) {
+        let mut books = self.books.lock();
+        books.loads.clear();
+        books.pages.clear();
+        let accounts = books.accounts.values_mut();
+        for (batch, _) in accounts.flat_map(|account| account.messages.values_mut()) {
+            *batch = Batch(0);
+        }
+    }
+
+    /// Reads what the load that waits longest wants, without handing it over.
+    pub fn read(&self) {
+        self.books.lock().read(self.ahead.load(Ordering::Relaxed));
+    }
+
+    /// Hands over what was read first, reading it now if need be.
+    pub fn answer(&self) {
+        if self.books.lock().pages.is_empty() {
+            self.read();
+        }
+        let page = self.books.lock().pages.pop_front();
+        if let Some((receiver, page)) = page {
+            receiver.receive(page);
+        }
+    }
+}
+
+impl Store for Ledger {
+    fn append(&self, records: &[Record<'_>]) -> Batch {
+        let batch = self
+            .books
+            .lock()
+            .append(records.iter().map(Kept::new).collect());
+        let pace = *self.pace.lock();
+        match pace {
+            Pace::OnDemand | Pace::AtOnce => {}
+            Pace::OnAppend => self.answer(),
+            Pace::ReadOnAppend => self.read(),
+        }
+        batch
+    }
+
+    fn synced(&self) -> Batch {
+        Batch(u64::MAX)
+    }
+
+    fn wake_when_synced(&self, _: Batch, waker: &Waker) {
+        waker.wake_by_ref();
+    }
+
+    fn load(&self, load: Load) {
+        self.books.lock().loads.push_back(load);
+        if *self.pace.lock() == Pace::AtOnce {
+            self.answer();
+        }
+    }
+}
