@@ -206,8 +206,8 @@ pub enum Pace {
     OnDemand,
     /// It answers a load at once.
     AtOnce,
-    /// It answers the load that waits when something is appended. Only for
-    /// appends that are made without a lock.
+    /// It answers the load that waits when something is appended, once. Only
+    /// for an append that is made without a lock.
     OnAppend,
     /// The same, but it only reads then.
     ReadOnAppend,
@@ -321,6 +321,9 @@ impl Store for Ledger {
             .lock()
             .append(records.iter().map(Kept::new).collect());
         let pace = *self.pace.lock();
+        if matches!(pace, Pace::OnAppend | Pace::ReadOnAppend) {
+            self.set_pace(Pace::OnDemand);
+        }
         match pace {
             Pace::OnDemand | Pace::AtOnce => {}
             Pace::OnAppend => self.answer(),

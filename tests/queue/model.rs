@@ -313,8 +313,10 @@ impl Pair {
         let (unit, messages) = self.units.swap_remove(unit % self.units.len());
         if !self.deleted {
             self.arriving = messages.iter().map(|(number, _)| *number).collect();
+            if messages.iter().any(|(_, waiting)| waiting.stored) {
+                self.ledger.set_pace(pace);
+            }
             self.ready.extend(messages);
-            self.ledger.set_pace(pace);
         }
         unit.commit(&*self.ledger, &mut self.effects);
         self.ledger.set_pace(Pace::OnDemand);
