@@ -2,6 +2,7 @@
 //! when the test says so.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
@@ -198,33 +199,33 @@ impl Books {
     }
 }
 
-/// What the ledger does about loads of its own accord.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Pace {
-    /// Nothing: the test says when.
-    #[default]
-    OnDemand,
-    /// It answers a load at once.
-    AtOnce,
-    /// It answers the load that waits when something is appended, once. Only
-    /// for an append that is made without a lock.
-    OnAppend,
-    /// The same, but it only reads then.
-    ReadOnAppend,
+/// Something done once between an append and what follows on it.
+struct Interlude(Box<dyn FnOnce() + Send>);
+
+impl Debug for Interlude {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Interlude")
+    }
 }
 
 /// A store that knows what it has.
 #[derive(Debug, Default)]
 pub struct Ledger {
     books: Mutex<Books>,
-    pace: Mutex<Pace>,
+    interlude: Mutex<Option<Interlude>>,
+    at_once: AtomicBool,
     ahead: AtomicBool,
 }
 
 impl Ledger {
-    /// Has it do otherwise about loads from now on.
-    pub fn set_pace(&self, pace: Pace) {
-        *self.pace.lock() = pace;
+    /// Has it answer loads at once; else the test says when.
+    pub fn answer_at_once(&self) {
+        self.at_once.store(true, Ordering::Relaxed);
+    }
+
+    /// Has `what` be done when the next append is made, before it returns.
+    pub fn interrupt(&self, what: impl FnOnce() + Send + 'static) {
+        *self.interlude.lock() = Some(Interlude(Box::new(what)));
     }
 
     /// Has it find what was appended after the batch a load waited for, or not.
@@ -320,14 +321,9 @@ impl Store for Ledger {
             .books
             .lock()
             .append(records.iter().map(Kept::new).collect());
-        let pace = *self.pace.lock();
-        if matches!(pace, Pace::OnAppend | Pace::ReadOnAppend) {
-            self.set_pace(Pace::OnDemand);
-        }
-        match pace {
-            Pace::OnDemand | Pace::AtOnce => {}
-            Pace::OnAppend => self.answer(),
-            Pace::ReadOnAppend => self.read(),
+        let interlude = self.interlude.lock().take();
+        if let Some(Interlude(what)) = interlude {
+            what();
         }
         batch
     }
@@ -342,7 +338,7 @@ impl Store for Ledger {
 
     fn load(&self, load: Load) {
         self.books.lock().loads.push_back(load);
-        if *self.pace.lock() == Pace::AtOnce {
+        if self.at_once.load(Ordering::Relaxed) {
             self.answer();
         }
     }

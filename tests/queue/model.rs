@@ -21,7 +21,7 @@ use harrier::wire::{FieldTable, FieldValue, ReplyCode};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use crate::ledger::{Ledger, Pace};
+use crate::ledger::Ledger;
 use crate::support::*;
 
 const ID: QueueId = QueueId(7);
@@ -50,7 +50,7 @@ enum Operation {
     },
     Commit {
         unit: usize,
-        pace: Pace,
+        between: Between,
     },
     /// The store reads what is wanted first.
     Read,
@@ -59,6 +59,16 @@ enum Operation {
     Purge,
     Restart,
     Delete,
+}
+
+/// What happens when the messages of a unit are in the store, but not yet in
+/// their queue.
+#[derive(Debug, Clone, Copy)]
+enum Between {
+    Nothing,
+    Read,
+    Answer,
+    Purge,
 }
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
@@ -80,10 +90,11 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         Just(Settlement::Discard(DeathReason::Rejected)),
     ];
     let settle = (any::<usize>(), 1..6_usize, how);
-    let pace = prop_oneof![
-        Just(Pace::OnDemand),
-        Just(Pace::OnAppend),
-        Just(Pace::ReadOnAppend),
+    let between = prop_oneof![
+        3 => Just(Between::Nothing),
+        3 => Just(Between::Read),
+        3 => Just(Between::Answer),
+        1 => Just(Between::Purge),
     ];
     let operation = prop_oneof![
         20 => any::<bool>().prop_map(|persistent| Operation::Push { persistent }),
@@ -95,7 +106,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         14 => settle.prop_map(|(first, count, how)| Operation::Settle { first, count, how }),
         3 => prop::collection::vec(any::<bool>(), 1..4)
             .prop_map(|persistent| Operation::Reserve { persistent }),
-        3 => (any::<usize>(), pace).prop_map(|(unit, pace)| Operation::Commit { unit, pace }),
+        3 => (any::<usize>(), between).prop_map(|(unit, between)| Operation::Commit { unit, between }),
         4 => Just(Operation::Read),
         4 => Just(Operation::Answer),
         1 => Just(Operation::Purge),
@@ -110,7 +121,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
                     Operation::Answer,
                     Operation::Commit {
                         unit: 0,
-                        pace: Pace::OnDemand,
+                        between: Between::Nothing,
                     },
                     Operation::Attach(ConsumerSpec::default()),
                     Operation::Settle {
@@ -267,7 +278,7 @@ impl Pair {
             Operation::Get { no_ack } => self.get(no_ack),
             Operation::Settle { first, count, how } => self.settle(first, count, how),
             Operation::Reserve { persistent } => self.reserve(&persistent),
-            Operation::Commit { unit, pace } => self.commit(unit, pace),
+            Operation::Commit { unit, between } => self.commit(unit, between),
             Operation::Read => self.ledger.read(),
             Operation::Answer => self.ledger.answer(),
             Operation::Purge => self.purge(),
@@ -306,7 +317,7 @@ impl Pair {
         self.units.push((unit, messages));
     }
 
-    fn commit(&mut self, unit: usize, pace: Pace) {
+    fn commit(&mut self, unit: usize, between: Between) {
         if self.units.is_empty() {
             return;
         }
@@ -314,12 +325,26 @@ impl Pair {
         if !self.deleted {
             self.arriving = messages.iter().map(|(number, _)| *number).collect();
             if messages.iter().any(|(_, waiting)| waiting.stored) {
-                self.ledger.set_pace(pace);
+                self.interrupt(between);
             }
             self.ready.extend(messages);
         }
         unit.commit(&*self.ledger, &mut self.effects);
-        self.ledger.set_pace(Pace::OnDemand);
+    }
+
+    fn interrupt(&mut self, between: Between) {
+        let (ledger, queue) = (Arc::clone(&self.ledger), Arc::clone(&self.queue));
+        match between {
+            Between::Nothing => {}
+            Between::Read => self.ledger.interrupt(move || ledger.read()),
+            Between::Answer => self.ledger.interrupt(move || ledger.answer()),
+            Between::Purge => {
+                self.ready.clear();
+                self.ledger.interrupt(move || {
+                    queue.purge(&mut Effects::default());
+                });
+            }
+        }
     }
 
     fn attach(&mut self, spec: ConsumerSpec) {
@@ -634,7 +659,7 @@ fn equals_take_turns() {
 #[test]
 fn many_requeued_at_once_find_their_places() {
     let mut pair = Pair::new(DURABLE);
-    pair.ledger.set_pace(Pace::AtOnce);
+    pair.ledger.answer_at_once();
     pushed(&mut pair, 200);
     for _ in 0..150 {
         pair.apply(&Operation::Get { no_ack: false });
