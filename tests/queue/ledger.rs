@@ -187,7 +187,7 @@ impl Books {
                 if *batch > load.batch && !ahead {
                     continue;
                 }
-                if bytes >= load.bytes {
+                if bytes >= load.bytes && bytes > 0 {
                     page.through = Position(stored.position.0 - 1);
                     break;
                 }

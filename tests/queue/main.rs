@@ -10,5 +10,7 @@
 mod dead_letters;
 mod ledger;
 mod model;
+mod paging;
 mod publishing;
 mod support;
+mod units;

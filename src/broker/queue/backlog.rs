@@ -268,10 +268,14 @@ impl Backlog {
             return None;
         }
         self.loading = Some(paged.last);
+        // The page is to fit in memory, where messages take more than they do
+        // in the store.
+        let average = paged.bytes / paged.messages.max(1);
+        let bytes = page * average / (average + ENTRY_OVERHEAD);
         Some(Wanted {
             from: paged.first,
             to: paged.last,
-            bytes: page as usize,
+            bytes: bytes as usize,
             batch: paged.batch,
         })
     }
