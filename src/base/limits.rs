@@ -65,6 +65,8 @@ pub const SEGMENT_SIZE: u64 = 32 * 1024 * 1024;
 /// The default for `disk_free_limit`, octets: so that what consumers settle can
 /// still be written, and the log goes on until they have made room.
 pub const DISK_FREE_MIN: u64 = 4 * SEGMENT_SIZE;
+/// Segments that the log may have beyond twice what is live in it.
+pub const LOG_SPARE_SEGMENTS: u64 = 4;
 /// Octets of the log's buffers kept for the next batch; what a burst took above is given back.
 pub const STORE_BUFFER_KEPT: usize = 4 * 1024 * 1024;
 /// `#` words in the pattern of a topic binding, as RabbitMQ bounds them.

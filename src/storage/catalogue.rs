@@ -4,8 +4,8 @@
 //! together with the place in the log up to which all is applied. Nothing here
 //! counts as durable before [`Catalogue::make_durable`] has returned.
 //!
-//! Keys start with a letter for what they are: `m` a fact about the store, `v`
-//! a virtual host, `x` an exchange, `q` a queue, `b` a binding by its source,
+//! Keys start with a letter for what they are: `m` a fact about the store, `s`
+//! the summary of a segment, `v` a virtual host, `x` an exchange, `q` a queue, `b` a binding by its source,
 //! `d` a binding by its destination. Then come its names, each with its length
 //! before it, so that no key is the start of another. A value is the change
 //! that declared the thing, in pieces of at most [`PIECE`] octets under the key
@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use super::codec::{self, put_destination, put_text};
+use super::changes::{decode_change, encode_change, put_destination};
+use super::codec::{put_number, put_text};
 use super::database;
 use super::error::StoreError;
 use super::files::Files;
+use super::records;
 use super::segment::VERSION;
 use crate::base::ids::QueueId;
 use crate::broker::change::Change;
@@ -103,13 +105,56 @@ impl Catalogue {
     /// # Errors
     /// [`StoreError`] when the database or the disk refuses.
     pub(super) fn make_durable(&self) -> Result<(), StoreError> {
-        self.db
-            .flush()
-            .map_err(database::failed("flush", &self.path))?;
+        self.flush()?;
         // sled's flush starts the writing and doesn't wait for the disk.
         let file = self.path.join("db");
         let synced = self.files.sync_path(&file);
         synced.map_err(StoreError::io("sync", &file))
+    }
+
+    /// Hands all that was applied to the operating system: it survives the end
+    /// of this process.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        let flushed = self.db.flush();
+        flushed
+            .map(drop)
+            .map_err(database::failed("flush", &self.path))
+    }
+
+    /// Keeps the summary of a segment.
+    pub(super) fn put_summary(&self, segment: u64, summary: &[u8]) -> Result<(), StoreError> {
+        self.put(&summary_key(segment), summary)
+    }
+
+    /// Forgets the summary of a segment, if there is one.
+    pub(super) fn remove_summary(&self, segment: u64) -> Result<(), StoreError> {
+        self.remove(&summary_key(segment))
+    }
+
+    /// The summary of a segment, if there is one.
+    pub(super) fn summary(&self, segment: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut found = None;
+        self.scan_octets(&summary_key(segment), |summary| {
+            found = Some(summary.to_vec());
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Forgets the summaries of segments that aren't there.
+    pub(super) fn retain_summaries(&self, segments: &[u64]) -> Result<(), StoreError> {
+        for key in self.db.scan_prefix(b"s").keys() {
+            let key = key.map_err(database::failed("read", &self.path))?;
+            let segment = key.get(1..9).and_then(|octets| octets.try_into().ok());
+            let segment = segment.map(u64::from_be_bytes);
+            if !segment.is_some_and(|segment| segments.contains(&segment)) {
+                self.take(&key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the last change that was applied is in the log.
@@ -141,7 +186,7 @@ impl Catalogue {
     /// # Errors
     /// [`StoreError`] when the database refuses or makes no sense.
     pub(super) fn apply(&self, change: &Change) -> Result<Vec<QueueId>, StoreError> {
-        let value = || codec::encode_change(change);
+        let value = || encode_change(change);
         match change {
             Change::VhostCreated { vhost } => self.put(&key(b'v', &[vhost]), &value())?,
             Change::VhostDeleted { vhost } => return self.delete_vhost(vhost),
@@ -224,7 +269,7 @@ impl Catalogue {
     pub(super) fn put_checkpoint(&self, out: &mut Vec<u8>) -> Result<(), StoreError> {
         for kind in *b"vxqb" {
             self.scan_octets(&[kind], |change| {
-                codec::put_encoded_topology(out, change);
+                records::put_encoded_topology(out, change);
                 Ok(())
             })?;
         }
@@ -235,7 +280,7 @@ impl Catalogue {
     fn scan(&self, prefix: &[u8]) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         self.scan_octets(prefix, |octets| {
-            let change = codec::decode_change(octets);
+            let change = decode_change(octets);
             changes.push(change.map_err(|_| self.strange())?);
             Ok(())
         })?;
@@ -319,7 +364,8 @@ impl Catalogue {
             .map_err(database::failed("write", &self.path))
     }
 
-    fn strange(&self) -> StoreError {
+    /// What is in the database makes no sense.
+    pub(super) fn strange(&self) -> StoreError {
         StoreError::UnknownEntry {
             path: self.path.clone(),
         }
@@ -333,6 +379,10 @@ pub(super) fn queue_ids(changes: &[Change]) -> HashSet<QueueId> {
         _ => None,
     };
     changes.iter().filter_map(id).collect()
+}
+
+fn summary_key(segment: u64) -> Vec<u8> {
+    [&b"s"[..], &segment.to_be_bytes()].concat()
 }
 
 fn key(kind: u8, names: &[&str]) -> Vec<u8> {
@@ -371,7 +421,7 @@ fn put_rest(key: &mut Vec<u8>, spec: &BindingSpec) {
         key.extend_from_slice(&fnv1a(&arguments).to_be_bytes());
     } else {
         key.push(0);
-        codec::put_number(key, arguments.len() as u64);
+        put_number(key, arguments.len() as u64);
         key.extend_from_slice(&arguments);
     }
 }

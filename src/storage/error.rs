@@ -16,10 +16,10 @@ pub enum StoreError {
         /// The data directory.
         dir: PathBuf,
     },
-    /// A later program wrote it.
+    /// Another version of the program wrote it.
     #[error(
         "{} has format version {found}, this program knows version {known}; run the \
-         version of harrier that wrote it, or a later one",
+         version of harrier that wrote it",
         .path.display()
     )]
     UnknownVersion {
@@ -27,7 +27,7 @@ pub enum StoreError {
         path: PathBuf,
         /// The version it has.
         found: u64,
-        /// The newest version this program knows.
+        /// The version this program knows.
         known: u64,
     },
     /// The checksum is right and the content makes no sense all the same.
@@ -40,7 +40,7 @@ pub enum StoreError {
         /// The segment.
         path: PathBuf,
         /// Where its frame starts.
-        offset: usize,
+        offset: u64,
     },
     /// The file system refused something.
     #[error("can't {action} {}: {source}", .path.display())]

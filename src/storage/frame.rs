@@ -1,4 +1,4 @@
-//! A frame: the records of one batch, written with one call, kept together.
+//! A frame: records written together, kept together.
 //!
 //! ```text
 //!   0       4       8            16           24              24 + size
@@ -17,20 +17,18 @@ pub(super) const HEAD_LEN: usize = 24;
 /// Every frame starts at a multiple of this.
 pub(super) const ALIGNMENT: usize = 8;
 
-const MAGIC: [u8; 4] = *b"HLF1";
+const MAGIC: [u8; 4] = *b"HLF2";
 const CRC_END: usize = 8;
 
-/// Makes a frame of `buffer`, which holds [`HEAD_LEN`] octets of anything and
-/// then the records.
-pub(super) fn seal(buffer: &mut Vec<u8>, generation: u64) {
-    debug_assert!(buffer.len() >= HEAD_LEN, "no room for the head");
-    let size = (buffer.len() - HEAD_LEN) as u64;
-    buffer[..4].copy_from_slice(&MAGIC);
-    buffer[8..16].copy_from_slice(&generation.to_be_bytes());
-    buffer[16..24].copy_from_slice(&size.to_be_bytes());
-    let crc = crc32c::crc32c(&buffer[CRC_END..]);
-    buffer[4..8].copy_from_slice(&crc.to_be_bytes());
-    buffer.resize(buffer.len().next_multiple_of(ALIGNMENT), 0);
+/// Makes a frame of `octets`: [`HEAD_LEN`] of anything and then the records.
+pub(super) fn seal(octets: &mut [u8], generation: u64) {
+    debug_assert!(octets.len() >= HEAD_LEN, "no room for the head");
+    let size = (octets.len() - HEAD_LEN) as u64;
+    octets[..4].copy_from_slice(&MAGIC);
+    octets[8..16].copy_from_slice(&generation.to_be_bytes());
+    octets[16..24].copy_from_slice(&size.to_be_bytes());
+    let crc = crc32c::crc32c(&octets[CRC_END..]);
+    octets[4..8].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// The records of the frame of `generation` at the start of `octets`, and how
@@ -48,6 +46,14 @@ pub(super) fn read(octets: &[u8], generation: u64) -> Option<(&[u8], usize)> {
     }
     let taken = end.next_multiple_of(ALIGNMENT).min(octets.len());
     Some((&octets[HEAD_LEN..end], taken))
+}
+
+/// The records of a whole frame that was read before.
+pub(super) fn records(octets: &[u8]) -> &[u8] {
+    let head = octets.first_chunk::<HEAD_LEN>();
+    let size = head.and_then(|head| head.last_chunk()).map(|size| u64::from_be_bytes(*size));
+    let end = size.and_then(|size| usize::try_from(size).ok()?.checked_add(HEAD_LEN));
+    end.and_then(|end| octets.get(HEAD_LEN..end)).unwrap_or_default()
 }
 
 /// Whether a frame of `generation` was begun at the start of `octets`.
@@ -75,6 +81,7 @@ mod tests {
         let mut buffer = vec![0; HEAD_LEN];
         buffer.extend_from_slice(records);
         seal(&mut buffer, generation);
+        buffer.resize(buffer.len().next_multiple_of(ALIGNMENT), 0);
         buffer
     }
 

@@ -1,12 +1,15 @@
 //! Where records are gathered until the committer takes them, and where those
 //! who wait for the disk are woken.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{codec, frame};
+use super::moves::Moves;
+use super::records::{self, Published};
+use super::frame;
 use crate::base::ids::{Batch, QueueId};
 use crate::base::limits::STORE_BUFFER_KEPT;
 use crate::broker::store::Record;
@@ -14,6 +17,10 @@ use crate::broker::store::Record;
 /// How many of those who came last are looked at for one who waits already:
 /// a connection asks again after everything it reads.
 const WAITING_LOOKED_AT: usize = 16;
+
+/// A frame that has this many octets is ended before the next append: who
+/// wants a message back reads a whole frame.
+const FRAME_FULL: usize = 128 * 1024;
 
 /// What appenders and the committer share.
 #[derive(Debug)]
@@ -29,12 +36,33 @@ pub(super) struct Gather {
     disk_full: AtomicBool,
 }
 
+/// A batch on its way to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// The frames, to be sealed where they are.
+    pub(super) frames: Frames,
+    /// The batch, unless there are only moves.
+    pub(super) batch: Option<Batch>,
+    /// Messages to be written again.
+    pub(super) moves: Option<Moves>,
+}
+
+/// Frames being put together, one behind the other in one buffer.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    pub(super) octets: Vec<u8>,
+    /// Where the frames are that are done, without their padding.
+    pub(super) done: Vec<Range<usize>>,
+    /// Where the one starts that records are added to.
+    start: usize,
+}
+
 #[derive(Debug)]
 struct Pending {
-    /// The frame being gathered: room for its head, then records.
-    buffer: Vec<u8>,
+    frames: Frames,
     /// Settled positions that will become one record.
     run: Option<Run>,
+    moves: Option<Moves>,
     /// The number of the batch being gathered.
     batch: u64,
     /// The committer sleeps until somebody appends.
@@ -48,14 +76,16 @@ struct Run {
     queue: QueueId,
     first: u64,
     last: u64,
+    bytes: u64,
 }
 
 impl Gather {
     pub(super) fn new() -> Self {
         Self {
             pending: Mutex::new(Pending {
-                buffer: vec![0; frame::HEAD_LEN],
+                frames: Frames::new(),
                 run: None,
+                moves: None,
                 batch: 1,
                 idle: false,
                 closed: false,
@@ -69,8 +99,8 @@ impl Gather {
         }
     }
 
-    /// Adds records to the batch being gathered. After [`Gather::close`] they
-    /// are dropped, and the batch returned is never synced.
+    /// Adds records to the batch being gathered, all to the same frame. After
+    /// [`Gather::close`] they are dropped, and the batch returned is never synced.
     pub(super) fn append(&self, records: &[Record<'_>]) -> Batch {
         let mut pending = self.pending.lock();
         if records.is_empty() && pending.is_empty() {
@@ -80,10 +110,14 @@ impl Gather {
         if pending.closed {
             return batch;
         }
+        if pending.frames.current_len() >= FRAME_FULL {
+            pending.end_run();
+            pending.frames.end();
+        }
         for record in records {
             pending.put(record);
         }
-        self.gathered.store(pending.len(), Ordering::Relaxed);
+        self.gathered.store(pending.frames.octets.len(), Ordering::Relaxed);
         let wake = std::mem::take(&mut pending.idle);
         drop(pending);
         if wake {
@@ -92,26 +126,48 @@ impl Gather {
         batch
     }
 
-    /// Waits for records and takes all there are: `buffer`, whose content is
-    /// dropped, is swapped for a frame to be sealed. `None` when closed and
-    /// nothing is left.
-    pub(super) fn take(&self, buffer: &mut Vec<u8>) -> Option<Batch> {
-        reset(buffer);
+    /// Hands messages over that are to be written again. What was handed over
+    /// before has to be taken by now.
+    pub(super) fn offer(&self, moves: Moves) {
         let mut pending = self.pending.lock();
-        while pending.is_empty() {
+        pending.moves = Some(moves);
+        pending.idle = false;
+        drop(pending);
+        self.arrived.notify_one();
+    }
+
+    /// Waits for records and takes all there are. `frames`, whose content is
+    /// dropped, is used for the next. `None` when closed and nothing is left.
+    pub(super) fn take(&self, mut frames: Frames) -> Option<Taken> {
+        frames.clear();
+        let mut pending = self.pending.lock();
+        while pending.is_empty() && pending.moves.is_none() {
             if pending.closed {
                 return None;
             }
             pending.idle = true;
             self.arrived.wait(&mut pending);
         }
+        let moves = pending.moves.take();
+        if pending.is_empty() {
+            return Some(Taken {
+                frames,
+                batch: None,
+                moves,
+            });
+        }
         pending.end_run();
-        std::mem::swap(&mut pending.buffer, buffer);
+        pending.frames.end();
+        std::mem::swap(&mut pending.frames, &mut frames);
         let batch = Batch(pending.batch);
         pending.batch += 1;
         self.gathered.store(0, Ordering::Relaxed);
-        self.taken.store(buffer.len(), Ordering::Relaxed);
-        Some(batch)
+        self.taken.store(frames.octets.len(), Ordering::Relaxed);
+        Some(Taken {
+            frames,
+            batch: Some(batch),
+            moves,
+        })
     }
 
     /// Takes in nothing more; what was gathered can still be taken.
@@ -125,7 +181,7 @@ impl Gather {
         let mut pending = self.pending.lock();
         pending.closed = true;
         pending.run = None;
-        reset(&mut pending.buffer);
+        pending.frames.clear();
     }
 
     /// Octets appended and not yet synced.
@@ -176,46 +232,61 @@ impl Gather {
 }
 
 impl Pending {
-    fn len(&self) -> usize {
-        self.buffer.len() - frame::HEAD_LEN
-    }
-
     fn is_empty(&self) -> bool {
-        self.len() == 0 && self.run.is_none()
+        self.frames.is_empty() && self.run.is_none()
     }
 
     fn put(&mut self, record: &Record<'_>) {
         if let Record::Settle {
-            queue, first, last, ..
+            queue,
+            first,
+            last,
+            bytes,
         } = *record
         {
-            for position in first.0..=last.0 {
-                self.settle(queue, position);
-            }
-            return;
+            // Nothing about a message comes after its settling, so that may wait.
+            return self.settle(queue, first.0, last.0, bytes);
         }
-        self.end_run();
+        let out = &mut self.frames.octets;
         match *record {
             Record::Publish {
                 queue,
                 position,
                 message,
-                ..
-            } => codec::put_publish(&mut self.buffer, queue, position, message),
-            Record::Topology(change) => codec::put_topology(&mut self.buffer, change),
-            Record::Settle { .. } | Record::Deliver { .. } | Record::Return { .. } => {}
+                deadline,
+                delivered,
+            } => {
+                let published = Published {
+                    deadline,
+                    delivered,
+                    ..Published::new(queue, position, message)
+                };
+                records::put_publish(out, &published);
+            }
+            Record::Deliver { queue, up_to } => records::put_deliver(out, queue, up_to),
+            Record::Return {
+                queue,
+                position,
+                returns,
+            } => records::put_return(out, queue, position, returns),
+            Record::Topology(change) => records::put_topology(out, change),
+            Record::Settle { .. } => {}
         }
     }
 
-    fn settle(&mut self, queue: QueueId, position: u64) {
+    fn settle(&mut self, queue: QueueId, first: u64, last: u64, bytes: u64) {
         match &mut self.run {
-            Some(run) if run.queue == queue && run.last + 1 == position => run.last = position,
+            Some(run) if run.queue == queue && run.last.checked_add(1) == Some(first) => {
+                run.last = last;
+                run.bytes += bytes;
+            }
             _ => {
                 self.end_run();
                 self.run = Some(Run {
                     queue,
-                    first: position,
-                    last: position,
+                    first,
+                    last,
+                    bytes,
                 });
             }
         }
@@ -223,15 +294,59 @@ impl Pending {
 
     fn end_run(&mut self) {
         if let Some(run) = self.run.take() {
-            codec::put_settle(&mut self.buffer, run.queue, run.first, run.last);
+            let out = &mut self.frames.octets;
+            records::put_settle(out, run.queue, run.first, run.last, run.bytes);
         }
     }
 }
 
-/// Empties a buffer but for the room of a frame's head; gives back the memory
-/// of a burst.
-fn reset(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.shrink_to(STORE_BUFFER_KEPT);
-    buffer.resize(frame::HEAD_LEN, 0);
+impl Frames {
+    /// No frames, and room for the head of the first.
+    pub(super) fn new() -> Self {
+        let mut frames = Self::default();
+        frames.clear();
+        frames
+    }
+
+    /// Octets of records in the frame that records are added to.
+    fn current_len(&self) -> usize {
+        self.octets.len() - self.start - frame::HEAD_LEN
+    }
+
+    fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.current_len() == 0
+    }
+
+    /// Ends the frame that records are added to if it has enough of them.
+    pub(super) fn end_if_full(&mut self) {
+        if self.current_len() >= FRAME_FULL {
+            self.end();
+        }
+    }
+
+    /// Ends the frame that records were added to, if there are any, and begins
+    /// the next.
+    pub(super) fn end(&mut self) {
+        if self.current_len() == 0 {
+            return;
+        }
+        self.done.push(self.start..self.octets.len());
+        let padded = self.octets.len().next_multiple_of(frame::ALIGNMENT);
+        self.start = padded;
+        self.octets.resize(padded + frame::HEAD_LEN, 0);
+    }
+
+    /// Empties it; gives back the memory of a burst.
+    pub(super) fn clear(&mut self) {
+        self.octets.clear();
+        self.octets.shrink_to(STORE_BUFFER_KEPT);
+        self.octets.resize(frame::HEAD_LEN, 0);
+        self.done.clear();
+        self.start = 0;
+    }
+
+    /// The records of a frame that is done.
+    pub(super) fn records(&self, frame: &Range<usize>) -> &[u8] {
+        &self.octets[frame.start + frame::HEAD_LEN..frame.end]
+    }
 }

@@ -51,6 +51,8 @@ struct Orders {
     /// Somebody waits for what is wanted.
     urgent: bool,
     ready: Option<Prepared>,
+    /// Full segments and their summaries.
+    full: VecDeque<(u64, Vec<u8>)>,
     retired: VecDeque<Retired>,
     stopped: bool,
     failure: Option<StoreError>,
@@ -134,6 +136,13 @@ impl Keeper {
         }
     }
 
+    /// Hands over the summary of a segment that is full.
+    pub(super) fn full(&self, number: u64, summary: Vec<u8>) {
+        let (orders, changed) = &*self.orders;
+        orders.lock().full.push_back((number, summary));
+        changed.notify_all();
+    }
+
     /// Hands over a segment that isn't needed any more. Call in order.
     pub(super) fn retire(&self, number: u64, flush_first: bool) {
         let (orders, changed) = &*self.orders;
@@ -164,6 +173,7 @@ impl Keeper {
 
 enum Job {
     Prepare(Wanted),
+    Note(u64, Vec<u8>),
     Retire(Retired),
 }
 
@@ -179,6 +189,10 @@ impl Worker {
             let done = match job {
                 Job::Retire(retired) => self.retire(&retired),
                 Job::Prepare(wanted) => self.prepare(wanted),
+                Job::Note(number, summary) => {
+                    self.note(number, &summary);
+                    Ok(())
+                }
             };
             if let Err(error) = done {
                 self.fail(error);
@@ -191,6 +205,12 @@ impl Worker {
         let (orders, changed) = &*self.orders;
         let mut orders = orders.lock();
         loop {
+            if let Some(wanted) = orders.wanted.filter(|_| orders.urgent) {
+                return Some(Job::Prepare(wanted));
+            }
+            if let Some((number, summary)) = orders.full.pop_front() {
+                return Some(Job::Note(number, summary));
+            }
             // What is retired first may serve what is wanted.
             if let Some(retired) = orders.retired.pop_front() {
                 return Some(Job::Retire(retired));
@@ -278,11 +298,22 @@ impl Worker {
         Ok(file)
     }
 
+    /// Keeps a summary in the database. It may as well not be kept.
+    fn note(&self, number: u64, summary: &[u8]) {
+        let catalogue = &self.workshop.catalogue;
+        let kept = catalogue.put_summary(number, summary).and_then(|()| catalogue.flush());
+        if let Err(error) = kept {
+            tracing::warn!(%error, number, "no summary of a segment: a restart will read it");
+        }
+    }
+
     /// Each segment is gone for good before the next one goes: a settle must
     /// not vanish before the message it settles.
     fn retire(&mut self, retired: &Retired) -> Result<(), StoreError> {
+        let catalogue = &self.workshop.catalogue;
+        catalogue.remove_summary(retired.number)?;
         if retired.flush_first {
-            self.workshop.catalogue.make_durable()?;
+            catalogue.make_durable()?;
         }
         let Workshop { files, dir, .. } = &self.workshop;
         let path = dir.segment(retired.number);

@@ -3,6 +3,7 @@
 #![doc = include_str!("../manual/storage.md")]
 
 mod catalogue;
+mod changes;
 mod codec;
 mod committer;
 mod database;
@@ -10,12 +11,20 @@ mod error;
 mod files;
 mod frame;
 mod gather;
+mod index;
 mod keeper;
-mod live;
+mod moves;
+mod pager;
+mod paging;
+mod positions;
+mod reading;
+mod records;
 mod recovery;
 mod segment;
 mod space;
+mod summary;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,14 +35,17 @@ use parking_lot::Mutex;
 
 use crate::base::ids::Batch;
 use crate::base::limits::SEGMENT_SIZE;
-use crate::broker::store::{Record, Recovered, Store};
+use crate::broker::store::{Load, Record, Recovered, Store};
 use catalogue::Catalogue;
 use committer::Committer;
 use gather::Gather;
 use keeper::{Keeper, Workshop};
+use pager::{Pager, Reading};
+use reading::SegmentReader;
 use segment::LogDir;
 
-pub use codec::{CodecError, decode_change, encode_change};
+pub use changes::{decode_change, encode_change};
+pub use codec::CodecError;
 pub use error::StoreError;
 pub use files::{DiskFiles, Files, LogFile};
 pub use space::free_space;
@@ -86,6 +98,7 @@ fn end_process(error: &StoreError) {
 pub struct LogStore {
     gather: Arc<Gather>,
     keeper: Arc<Keeper>,
+    pager: Arc<Pager>,
     catalogue: Arc<Catalogue>,
     committer: Mutex<Option<JoinHandle<bool>>>,
     /// Locks the data directory as long as it is open.
@@ -110,8 +123,18 @@ impl LogStore {
         created.map_err(StoreError::io("create", log.path()))?;
         let lock = lock(&*files, dir)?;
         let catalogue = Arc::new(Catalogue::open(dir, Arc::clone(&files))?);
-        let replayed = recovery::replay(&*files, &log, &catalogue)?;
+        let replayed = recovery::replay(&files, &log, &catalogue)?;
         let gather = Arc::new(Gather::new());
+        let index = Arc::new(Mutex::new(replayed.index));
+        let pager = Pager::start(Reading {
+            reader: SegmentReader {
+                files: Arc::clone(&files),
+                dir: log.clone(),
+            },
+            index: Arc::clone(&index),
+            gather: Arc::clone(&gather),
+        });
+        let pager = Arc::new(pager.map_err(StoreError::io("start a thread for", dir))?);
         let keeper = Keeper::start(Workshop {
             files,
             dir: log.clone(),
@@ -124,20 +147,24 @@ impl LogStore {
         let committer = Committer {
             gather: Arc::clone(&gather),
             keeper: Arc::clone(&keeper),
+            pager: Arc::clone(&pager),
             catalogue: Arc::clone(&catalogue),
             dir: log,
             segment_size,
             unflushed: unflushed.map(|segment| segment.number),
-            live: replayed.live,
+            index,
             closed: replayed.segments,
             next_segment: replayed.next_segment,
             active: None,
+            unentered: VecDeque::new(),
+            emptied: None,
         };
         let thread = spawn(committer, on_fatal);
         let thread = thread.map_err(StoreError::io("start a thread for", dir))?;
         let store = Self {
             gather,
             keeper,
+            pager,
             catalogue,
             committer: Mutex::new(Some(thread)),
             _lock: lock,
@@ -156,6 +183,7 @@ impl LogStore {
         };
         self.gather.close();
         let finished = committer.join().unwrap_or_default();
+        self.pager.stop();
         self.keeper.stop();
         if finished {
             self.catalogue.make_durable()?;
@@ -185,12 +213,8 @@ impl Store for LogStore {
         self.gather.wake_when_synced(batch, waker);
     }
 
-    fn load(&self, load: crate::broker::store::Load) {
-        load.receiver.receive(crate::broker::store::Page {
-            from: load.from,
-            through: load.to,
-            messages: Vec::new(),
-        });
+    fn load(&self, load: Load) {
+        self.pager.load(load);
     }
 
     fn pending_bytes(&self) -> usize {

@@ -1,25 +1,26 @@
 //! Reading back what a data directory holds.
 //!
-//! The log is read twice: once to find the frames that are whole, what of the
-//! messages in them is still live, and which changes of topology the database
-//! doesn't have; then once more to take the live messages out. So a message
-//! that was settled costs nothing but the reading.
+//! Of a segment that has a summary nothing is read but its header. What has
+//! none (the one written last, if the process was killed) is read from its
+//! start: which frames are whole, what of the messages in them is still live,
+//! which changes of topology the database doesn't have. Messages themselves
+//! stay where they are until somebody wants them.
 
 use std::collections::VecDeque;
 use std::ops::Range;
-
-use bytes::Bytes;
-use hashbrown::HashMap;
+use std::sync::Arc;
 
 use super::catalogue::{self, Catalogue};
-use super::codec::{self, Entries, Entry};
+use super::changes::decode_change;
 use super::error::StoreError;
 use super::files::Files;
 use super::frame;
-use super::live::LiveIndex;
+use super::index::Index;
+use super::reading::{SegmentReader, Stretch};
+use super::records::{Entries, Entry};
 use super::segment::{self, HEADER_LEN, Header, LogDir, Named};
-use crate::base::ids::{Position, QueueId};
-use crate::broker::message::Message;
+use super::summary::{self, About};
+use crate::base::ids::QueueId;
 use crate::broker::store::Recovered;
 
 /// A segment that is full, or that an earlier run wrote to.
@@ -28,106 +29,84 @@ pub(super) struct Closed {
     pub(super) number: u64,
     /// It holds changes of topology.
     pub(super) topology: bool,
+    /// Octets of its file.
+    pub(super) size: u64,
 }
 
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Replayed {
     pub(super) recovered: Recovered,
-    pub(super) live: LiveIndex,
+    pub(super) index: Index,
     /// The segments there are, oldest first.
     pub(super) segments: VecDeque<Closed>,
     /// The number for the next segment.
     pub(super) next_segment: u64,
 }
 
-/// Reads all of the log in `dir` and brings the database up to it.
+/// Reads the log in `dir` and brings the database up to it.
 ///
 /// # Errors
 /// [`StoreError`] when something can't be read, or only by another version.
 /// Damage isn't an error: it is reported, and a copy of it set aside.
 pub(super) fn replay(
-    files: &dyn Files,
+    files: &Arc<dyn Files>,
     dir: &LogDir,
     catalogue: &Catalogue,
 ) -> Result<Replayed, StoreError> {
     let applied = catalogue.applied()?;
     let mut replay = Replay {
-        files,
-        dir,
+        reader: SegmentReader {
+            files: Arc::clone(files),
+            dir: dir.clone(),
+        },
         catalogue,
         applied,
-        live: LiveIndex::default(),
+        index: Index::default(),
         segments: VecDeque::new(),
         last_queue_id: catalogue.last_queue_id()?,
     };
-    for number in replay.list()? {
-        replay.first_pass(number)?;
+    let numbers = replay.list()?;
+    catalogue.retain_summaries(&numbers)?;
+    for number in numbers {
+        replay.segment(number)?;
     }
     replay.cut_tail()?;
     let changes = catalogue.changes()?;
-    replay.live.retain_queues(&catalogue::queue_ids(&changes));
-    // Every queue that is known is counted from now on, those without a message too.
-    for queue in catalogue::queue_ids(&changes) {
-        replay.live.add_queue(queue);
-    }
-    let messages = replay.second_pass()?;
+    replay.index.retain_queues(&catalogue::queue_ids(&changes));
     let last = replay.segments.back().map_or(0, |segment| segment.number);
     let closed = |scanned: Scanned| Closed {
         number: scanned.number,
-        topology: scanned.topology,
+        topology: scanned.about.topology.is_some(),
+        size: scanned.size,
     };
     Ok(Replayed {
         recovered: Recovered {
             changes,
-            queues: messages
-                .into_iter()
-                .map(|(id, m)| {
-                    (
-                        id,
-                        crate::broker::store::Remainder {
-                            messages: m.len() as u64,
-                            ..Default::default()
-                        },
-                    )
-                })
-                .collect(),
+            queues: replay.index.remainders(),
             last_queue_id: replay.last_queue_id.max(catalogue.last_queue_id()?),
         },
-        live: replay.live,
+        index: replay.index,
         segments: replay.segments.into_iter().map(closed).collect(),
         next_segment: last.max(applied.0) + 1,
     })
 }
 
-/// The messages of a queue and their places.
-type Messages = Vec<(Position, Message)>;
-
 #[derive(Debug)]
 struct Scanned {
     number: u64,
-    /// Where the frames are that are whole.
-    frames: Vec<Range<usize>>,
+    about: About,
     /// Octets of the file.
-    size: usize,
-    topology: bool,
+    size: u64,
     /// A frame was begun behind the last whole one.
     torn: bool,
 }
 
-impl Scanned {
-    /// Where the last whole frame ends.
-    fn end(&self) -> usize {
-        self.frames.last().map_or(HEADER_LEN, |frame| frame.end)
-    }
-}
-
 struct Replay<'a> {
-    files: &'a dyn Files,
-    dir: &'a LogDir,
+    reader: SegmentReader,
     catalogue: &'a Catalogue,
     applied: catalogue::Place,
-    live: LiveIndex,
+    index: Index,
     segments: VecDeque<Scanned>,
     last_queue_id: QueueId,
 }
@@ -136,8 +115,9 @@ impl Replay<'_> {
     /// The numbers of the segments there are, oldest first; clears away what
     /// was being made or waited to be used again.
     fn list(&self) -> Result<Vec<u64>, StoreError> {
-        let path = self.dir.path();
-        let names = self.files.list(path);
+        let dir = &self.reader.dir;
+        let path = dir.path();
+        let names = self.reader.files.list(path);
         let mut numbers = Vec::new();
         for name in names.map_err(StoreError::io("list", path))? {
             match LogDir::named(&name) {
@@ -152,7 +132,7 @@ impl Replay<'_> {
                 && after != before + 1
             {
                 tracing::error!(
-                    after = %self.dir.segment(before).display(),
+                    after = %dir.segment(before).display(),
                     missing = after - before - 1,
                     "segments of the log are missing: messages are lost or come back"
                 );
@@ -162,24 +142,30 @@ impl Replay<'_> {
     }
 
     fn remove(&self, path: &std::path::Path) -> Result<(), StoreError> {
-        let removed = self.files.remove(path);
+        let removed = self.reader.files.remove(path);
         removed.map_err(StoreError::io("remove", path))
     }
 
-    fn first_pass(&mut self, number: u64) -> Result<(), StoreError> {
-        let path = self.dir.segment(number);
-        let octets = segment::read_whole(self.files, &path)?;
-        self.live.add_segment(number);
-        let mut scanned = Scanned {
-            number,
-            frames: Vec::new(),
-            size: octets.len(),
-            topology: false,
-            torn: false,
-        };
-        match segment::read_header(&octets) {
+    /// Enters a segment, by its summary or by all that is in it.
+    fn segment(&mut self, number: u64) -> Result<(), StoreError> {
+        let path = self.reader.dir.segment(number);
+        let file = self.reader.files.open(&path);
+        let mut head = [0; HEADER_LEN];
+        let looked = file.and_then(|file| Ok((file.size()?, file.read_at(&mut head, 0)?)));
+        let (size, _) = looked.map_err(StoreError::io("read", &path))?;
+        self.index.add_segment(number);
+        match segment::read_header(&head) {
             Header::Generation(generation) if generation == number => {
-                self.scan(&octets, &mut scanned)?;
+                if let Some(about) = self.summarized(number, size)? {
+                    self.segments.push_back(Scanned {
+                        number,
+                        about,
+                        size,
+                        torn: false,
+                    });
+                    return Ok(());
+                }
+                self.scan(number, size)?;
             }
             Header::Version(found) => {
                 return Err(StoreError::UnknownVersion {
@@ -190,64 +176,100 @@ impl Replay<'_> {
             }
             Header::Generation(_) | Header::Unreadable => {
                 // Its name gives the generation as well.
-                self.scan(&octets, &mut scanned)?;
-                let lost = scanned.frames.first().map_or(octets.len(), |_| HEADER_LEN);
-                self.set_aside(number, &octets, 0..lost)?;
+                let stretch = self.scan(number, size)?;
+                if !stretch.frames.is_empty() {
+                    self.set_aside(number, 0, &head)?;
+                } else {
+                    self.set_aside(number, HEADER_LEN, &stretch.octets)?;
+                }
             }
         }
-        self.segments.push_back(scanned);
         Ok(())
     }
 
-    fn scan(&mut self, octets: &[u8], scanned: &mut Scanned) -> Result<(), StoreError> {
-        let number = scanned.number;
-        let mut at = HEADER_LEN;
-        loop {
-            let rest = octets.get(at..).unwrap_or_default();
-            if let Some((records, taken)) = frame::read(rest, number) {
-                scanned.topology |= self.replay_frame(number, at, records)?;
-                scanned.frames.push(at..at + taken);
-                at += taken;
-            } else if let Some(next) = frame::find(octets, at, number) {
-                self.set_aside(number, octets, at..next)?;
-                at = next;
-            } else {
-                scanned.torn = frame::begins(rest, number);
-                return Ok(());
+    /// Enters what the summary of a segment says, if there is one that says all
+    /// and the database has the changes of topology in it.
+    fn summarized(&mut self, number: u64, size: u64) -> Result<Option<About>, StoreError> {
+        let Some(summary) = self.catalogue.summary(number)? else {
+            return Ok(None);
+        };
+        let about = summary::about(&summary).ok().filter(|about| {
+            let applied = about.topology.is_none_or(|at| (number, at) <= self.applied);
+            applied && about.end <= size
+        });
+        let Some(about) = about else {
+            return Ok(None);
+        };
+        let restored = summary::restore(&summary, number, &mut self.index);
+        restored.map_err(|_| self.catalogue.strange())?;
+        Ok(Some(about))
+    }
+
+    /// Reads a whole segment.
+    fn scan(&mut self, number: u64, size: u64) -> Result<Stretch, StoreError> {
+        let start = HEADER_LEN as u64;
+        let stretch = self.reader.read(number, start, size)?;
+        let mut topology = None;
+        for frame in &stretch.frames {
+            let offset = start + frame.start as u64;
+            let extent = offset..offset + frame.len() as u64;
+            if self.replay_frame(number, &extent, stretch.records(frame))? {
+                topology = Some(offset);
             }
         }
+        for range in &stretch.damaged {
+            let octets = stretch.octets.get(range.clone()).unwrap_or_default();
+            self.set_aside(number, HEADER_LEN + range.start, octets)?;
+        }
+        let end = stretch.frames.last().map_or(0, |frame| frame.end);
+        let rest = stretch.octets.get(end..).unwrap_or_default();
+        let about = About {
+            end: start + end as u64,
+            topology,
+        };
+        if !stretch.frames.is_empty() {
+            // The next restart needn't read it again.
+            let summary = summary::encode(&self.index, number, about);
+            self.catalogue.put_summary(number, &summary)?;
+        }
+        self.segments.push_back(Scanned {
+            number,
+            about,
+            size,
+            torn: frame::begins(rest, number),
+        });
+        Ok(stretch)
     }
 
     /// Whether the frame has changes of topology.
     fn replay_frame(
         &mut self,
         number: u64,
-        offset: usize,
+        extent: &Range<u64>,
         records: &[u8],
     ) -> Result<bool, StoreError> {
-        let place = (number, offset as u64);
+        let place = (number, extent.start);
         let mut topology = false;
         for entry in Entries::new(records) {
-            match entry.map_err(|_| self.unknown(number, offset))? {
-                Entry::Publish {
-                    queue, position, ..
-                } => {
-                    // A database made again doesn't know the queues deleted
-                    // before, whose messages may still be here.
-                    self.last_queue_id = self.last_queue_id.max(queue);
-                    self.live.add_queue(queue);
-                    self.live.publish(queue, position, number);
-                }
-                Entry::Settle { queue, first, last } => self.live.settle(queue, first, last),
+            let entry = entry.map_err(|_| self.unknown(place))?;
+            match entry {
                 Entry::Topology(change) => {
                     topology = true;
                     if place > self.applied {
-                        let change = codec::decode_change(change);
-                        let change = change.map_err(|_| self.unknown(number, offset))?;
+                        let change = decode_change(change);
+                        let change = change.map_err(|_| self.unknown(place))?;
                         self.catalogue.apply(&change)?;
                     }
+                    continue;
                 }
+                // A database made again doesn't know the queues deleted before,
+                // whose messages may still be here.
+                Entry::Publish(published) => self.know(published.queue),
+                Entry::Settle { queue, .. }
+                | Entry::Deliver { queue, .. }
+                | Entry::Return { queue, .. } => self.know(queue),
             }
+            self.index.enter(&entry, number, extent);
         }
         if topology && place > self.applied {
             self.catalogue.set_applied(place)?;
@@ -255,19 +277,25 @@ impl Replay<'_> {
         Ok(topology)
     }
 
+    fn know(&mut self, queue: QueueId) {
+        self.last_queue_id = self.last_queue_id.max(queue);
+        self.index.add_queue(queue);
+    }
+
     /// Keeps a copy of what can't be read.
-    fn set_aside(&self, number: u64, octets: &[u8], range: Range<usize>) -> Result<(), StoreError> {
-        let copy = self.dir.damaged(number, range.start);
+    fn set_aside(&self, number: u64, offset: usize, octets: &[u8]) -> Result<(), StoreError> {
+        let dir = &self.reader.dir;
+        let copy = dir.damaged(number, offset);
         tracing::error!(
-            segment = %self.dir.segment(number).display(),
-            offset = range.start,
-            octets = range.len(),
+            segment = %dir.segment(number).display(),
+            offset,
+            octets = octets.len(),
             copy = %copy.display(),
             "the log is damaged: what was recorded there is lost, a copy is set aside"
         );
-        let file = self.files.create(&copy);
+        let file = self.reader.files.create(&copy);
         let written = file.and_then(|file| {
-            file.write_all_at(&octets[range], 0)?;
+            file.write_all_at(octets, 0)?;
             file.sync_data()
         });
         written.map_err(StoreError::io("write", &copy))
@@ -277,23 +305,23 @@ impl Replay<'_> {
     /// that it isn't taken for damage once more was written.
     fn cut_tail(&mut self) -> Result<(), StoreError> {
         while let Some(last) = self.segments.pop_back() {
-            let path = self.dir.segment(last.number);
+            let path = self.reader.dir.segment(last.number);
             if last.torn {
                 tracing::warn!(
                     segment = %path.display(),
-                    offset = last.end(),
+                    offset = last.about.end,
                     "the log ends in a frame that was cut off: none of it was confirmed"
                 );
             }
-            if last.frames.is_empty() {
+            if last.about.end <= HEADER_LEN as u64 {
                 self.remove(&path)?;
-                self.live.drop_newest_segment();
+                self.index.drop_newest_segment();
                 continue;
             }
-            if last.end() < last.size {
-                let file = self.files.open(&path);
+            if last.about.end < last.size {
+                let file = self.reader.files.open(&path);
                 let cut = file.and_then(|file| {
-                    file.set_size(last.end() as u64)?;
+                    file.set_size(last.about.end)?;
                     file.sync_data()
                 });
                 cut.map_err(StoreError::io("cut", &path))?;
@@ -301,62 +329,15 @@ impl Replay<'_> {
             self.segments.push_back(last);
             break;
         }
-        let path = self.dir.path();
-        let synced = self.files.sync_dir(path);
+        let path = self.reader.dir.path();
+        let synced = self.reader.files.sync_dir(path);
         synced.map_err(StoreError::io("sync", path))
     }
 
-    fn second_pass(&self) -> Result<Vec<(QueueId, Messages)>, StoreError> {
-        let mut queues = HashMap::new();
-        for scanned in &self.segments {
-            if self.live.live_in(scanned.number) == 0 {
-                continue;
-            }
-            let octets = segment::read_whole(self.files, &self.dir.segment(scanned.number))?;
-            for range in &scanned.frames {
-                let frame = octets.get(range.clone()).unwrap_or_default();
-                let records = frame.get(frame::HEAD_LEN..).unwrap_or_default();
-                self.take_messages(scanned.number, range.start, records, &mut queues)?;
-            }
-        }
-        let mut queues: Vec<_> = queues.into_iter().collect();
-        queues.sort_unstable_by_key(|(queue, _)| *queue);
-        for (_, messages) in &mut queues {
-            messages.sort_by_key(|(position, _)| *position);
-        }
-        Ok(queues)
-    }
-
-    fn take_messages(
-        &self,
-        number: u64,
-        offset: usize,
-        records: &[u8],
-        queues: &mut HashMap<QueueId, Messages>,
-    ) -> Result<(), StoreError> {
-        for entry in Entries::new(records) {
-            let Ok(Entry::Publish {
-                queue,
-                position,
-                record,
-                chained,
-            }) = entry
-            else {
-                continue;
-            };
-            if self.live.contains(queue, position, number) {
-                let message = Message::from_record(record, chained.map(Bytes::copy_from_slice));
-                let message = message.map_err(|_| self.unknown(number, offset))?;
-                queues.entry(queue).or_default().push((position, message));
-            }
-        }
-        Ok(())
-    }
-
-    fn unknown(&self, number: u64, offset: usize) -> StoreError {
+    fn unknown(&self, place: catalogue::Place) -> StoreError {
         StoreError::UnknownRecord {
-            path: self.dir.segment(number),
-            offset,
+            path: self.reader.dir.segment(place.0),
+            offset: place.1,
         }
     }
 }

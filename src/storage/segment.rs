@@ -12,13 +12,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::StoreError;
-use super::files::{Files, LogFile};
-
 /// Octets before the first frame.
 pub(super) const HEADER_LEN: usize = 32;
 /// The version of the whole format: what a record means as well.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"HARRIERL";
 const CRC_AT: usize = 24;
@@ -28,7 +25,7 @@ const CRC_AT: usize = 24;
 pub(super) enum Header {
     /// A segment of this generation.
     Generation(u64),
-    /// A segment in a format that this program doesn't know.
+    /// A segment in a format that this program doesn't read.
     Version(u32),
     /// No segment, or the start of one is damaged.
     Unreadable,
@@ -57,7 +54,7 @@ pub(super) fn read_header(octets: &[u8]) -> Header {
     }
     let [_, _, _, _, _, _, _, _, v0, v1, v2, v3, ..] = *found;
     let version = u32::from_be_bytes([v0, v1, v2, v3]);
-    if found.starts_with(&MAGIC) && version > VERSION {
+    if found.starts_with(&MAGIC) && version != VERSION {
         return Header::Version(version);
     }
     Header::Unreadable
@@ -122,19 +119,6 @@ impl LogDir {
     }
 }
 
-/// Reads a whole file.
-pub(super) fn read_whole(files: &dyn Files, path: &Path) -> Result<Vec<u8>, StoreError> {
-    let failed = StoreError::io("read", path);
-    let read = |file: Box<dyn LogFile>| {
-        let size = usize::try_from(file.size()?).map_err(std::io::Error::other)?;
-        let mut octets = vec![0; size];
-        let read = file.read_at(&mut octets, 0)?;
-        octets.truncate(read);
-        Ok(octets)
-    };
-    files.open(path).and_then(read).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_told_from_damage() {
+    fn another_version_is_told_from_damage() {
         let mut later = header(7);
         later[11] = 9;
         assert_eq!(read_header(&later), Header::Version(9));

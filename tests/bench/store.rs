@@ -168,7 +168,7 @@ fn recovery(dir: &Path) {
         drop(store);
         let started = Instant::now();
         let (store, recovered) = LogStore::open(dir, StoreOptions::default()).expect("opens");
-        let found: usize = recovered.messages.iter().map(|queue| queue.1.len()).sum();
+        let found: u64 = recovered.queues.iter().map(|queue| queue.1.messages).sum();
         println!(
             "recovery of {found} messages of {size} B: {:.0} ms",
             started.elapsed().as_secs_f64() * 1e3
@@ -243,13 +243,17 @@ fn publish(store: &dyn Store, position: u64, message: &Message) -> Batch {
         queue: QUEUE,
         position: Position(position),
         message,
+        deadline: None,
+        delivered: false,
     }])
 }
 
 fn settle(store: &dyn Store, position: u64) -> Batch {
     store.append(&[Record::Settle {
         queue: QUEUE,
-        position: Position(position),
+        first: Position(position),
+        last: Position(position),
+        bytes: 100,
     }])
 }
 

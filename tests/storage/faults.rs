@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harrier::base::ids::Batch;
-use harrier::broker::store::{Recovered, Store};
+use harrier::broker::store::Store;
 use harrier::storage::{LogStore, StoreOptions};
 use tempfile::{TempDir, tempdir};
 
@@ -33,7 +33,7 @@ impl Bench {
         }
     }
 
-    fn open(&self) -> (Arc<LogStore>, Recovered) {
+    fn open(&self) -> (Arc<LogStore>, Found) {
         let fatal = Arc::clone(&self.fatal);
         let options = StoreOptions {
             segment_size: SMALL_SEGMENT,
@@ -42,7 +42,10 @@ impl Bench {
                 fatal.fetch_add(1, Ordering::SeqCst);
             }),
         };
-        LogStore::open(self.dir.path(), options).expect("the store opens")
+        let opened = LogStore::open(self.dir.path(), options);
+        let (store, recovered) = opened.expect("the store opens");
+        let found = read_all(&*store, recovered);
+        (store, found)
     }
 
     fn segment(&self, number: u64) -> PathBuf {

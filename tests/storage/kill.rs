@@ -34,7 +34,7 @@ fn the_child_that_is_killed() {
     let (store, recovered) =
         harrier::storage::LogStore::open(dir.as_ref(), options).expect("the store opens");
     change(&*store, &queue_declared(1));
-    let found = positions(&recovered, 1);
+    let found = positions(&read_all(&*store, recovered), 1);
     let mut position = found.last().copied().unwrap_or_default();
     // What the one before had no time to settle.
     for old in found.into_iter().filter(|old| old + KEPT <= position) {

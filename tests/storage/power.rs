@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use harrier::base::ids::Batch;
 use harrier::broker::change::Change;
-use harrier::broker::store::{Recovered, Store};
+use harrier::broker::store::Store;
 use harrier::storage::{LogStore, StoreError, StoreOptions};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -182,7 +182,7 @@ impl Life {
 
     /// What came back is what was synced, or that and the whole of the one
     /// batch that was being written.
-    fn check(&mut self, synced: Batch, recovered: &Recovered) -> Result<(), String> {
+    fn check(&mut self, synced: Batch, recovered: &Found) -> Result<(), String> {
         let mut after = self.model.clone();
         let apply = |model: &mut Model, steps: &[(Batch, Step)]| {
             steps.iter().for_each(|(_, step)| carry_out(model, step));
@@ -209,7 +209,7 @@ impl Life {
     }
 }
 
-fn found(recovered: &Recovered) -> Result<Model, String> {
+fn found(recovered: &Found) -> Result<Model, String> {
     let mut found = Model::new();
     for change in &recovered.changes {
         match change {
@@ -238,14 +238,16 @@ fn open(
     dir: &std::path::Path,
     disk: &Disk,
     fatal: &Arc<AtomicBool>,
-) -> Result<(Arc<LogStore>, Recovered), StoreError> {
+) -> Result<(Arc<LogStore>, Found), StoreError> {
     let fatal = Arc::clone(fatal);
     let options = StoreOptions {
         segment_size: SMALL_SEGMENT,
         files: Arc::new(disk.clone()),
         on_fatal: Arc::new(move |_| fatal.store(true, Ordering::Release)),
     };
-    LogStore::open(dir, options)
+    let (store, recovered) = LogStore::open(dir, options)?;
+    let found = read_all(&*store, recovered);
+    Ok((store, found))
 }
 
 fn live_through_cuts(seed: u64) -> Result<(), String> {
@@ -262,6 +264,8 @@ fn live_through_cuts(seed: u64) -> Result<(), String> {
         });
         life.fatal = Arc::default();
         match open(dir.path(), &disk, &life.fatal) {
+            // Cut while it was read.
+            Ok((store, _)) if disk.is_cut() => drop(store),
             Ok((store, recovered)) => {
                 life.check(synced, &recovered)?;
                 life.work(&store, &disk);

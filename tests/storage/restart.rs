@@ -206,10 +206,14 @@ fn records_of_one_append_are_one_batch() {
             queue: QueueId(1),
             position: Position(1),
             message: &first,
+            deadline: None,
+            delivered: false,
         },
         Record::Settle {
             queue: QueueId(1),
-            position: Position(1),
+            first: Position(1),
+            last: Position(1),
+            bytes: 10,
         },
     ]);
     wait(&*store, batch);
@@ -239,11 +243,11 @@ fn a_later_version_is_refused_with_the_remedy() {
     drop(store);
     let segment = dir.path().join("log/0000000001.seg");
     let mut octets = std::fs::read(&segment).expect("the segment");
-    octets[11] = 2;
+    octets[11] = 9;
     std::fs::write(&segment, octets).expect("written");
     let refused = LogStore::open(dir.path(), small_segments()).map(|_| ());
     match refused {
-        Err(error @ StoreError::UnknownVersion { found: 2, .. }) => {
+        Err(error @ StoreError::UnknownVersion { found: 9, .. }) => {
             assert!(error.to_string().contains("run the version of harrier"));
         }
         other => panic!("{other:?}"),

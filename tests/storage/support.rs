@@ -10,7 +10,7 @@ use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::change::Change;
 use harrier::broker::message::{Content, Message};
 use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
-use harrier::broker::store::{Record, Recovered, Store};
+use harrier::broker::store::{Load, Page, Receiver, Record, Recovered, Remainder, Store, Stored};
 use harrier::storage::{LogStore, StoreError, StoreOptions};
 use harrier::wire::{Body, FieldTable, FieldValue};
 
@@ -24,7 +24,76 @@ pub fn small_segments() -> StoreOptions {
     }
 }
 
-pub fn open(dir: &Path) -> (Arc<LogStore>, Recovered) {
+/// What a store held when it was opened, its messages read back.
+#[derive(Debug)]
+pub struct Found {
+    pub changes: Vec<Change>,
+    pub messages: Vec<(QueueId, Vec<(Position, Message)>)>,
+    pub stored: Vec<(QueueId, Remainder, Vec<Stored>)>,
+    pub last_queue_id: QueueId,
+}
+
+/// Reads back all that was recovered, in pages of a few messages.
+pub fn read_all(store: &dyn Store, recovered: Recovered) -> Found {
+    let read = |(queue, remainder): (QueueId, Remainder)| {
+        let stored = read_back(store, queue, remainder.first, remainder.last, 1000);
+        (queue, remainder, stored)
+    };
+    let stored: Vec<_> = recovered.queues.into_iter().map(read).collect();
+    let plain = |(queue, _, stored): &(QueueId, Remainder, Vec<Stored>)| {
+        let messages = stored.iter().map(|m| (m.position, m.message.clone()));
+        (*queue, messages.collect::<Vec<_>>())
+    };
+    let messages = stored.iter().map(plain);
+    Found {
+        changes: recovered.changes,
+        messages: messages.filter(|(_, all)| !all.is_empty()).collect(),
+        stored,
+        last_queue_id: recovered.last_queue_id,
+    }
+}
+
+#[derive(Debug)]
+struct Pages(SyncSender<Page>);
+
+impl Receiver for Pages {
+    fn receive(self: Arc<Self>, page: Page) {
+        self.0.send(page).expect("somebody waits");
+    }
+}
+
+/// Reads messages back, `bytes` at a time.
+pub fn read_back(
+    store: &dyn Store,
+    queue: QueueId,
+    first: Position,
+    last: Position,
+    bytes: usize,
+) -> Vec<Stored> {
+    let mut found = Vec::new();
+    let mut from = first;
+    while from <= last {
+        let (sender, pages) = sync_channel(1);
+        store.load(Load {
+            queue,
+            from,
+            to: last,
+            bytes,
+            batch: Batch(0),
+            receiver: Arc::new(Pages(sender)),
+        });
+        let mut page = pages.recv_timeout(Duration::from_secs(30)).expect("a page");
+        assert_eq!(page.from, from);
+        assert!(page.through >= from && page.through <= last, "{page:?}");
+        assert!(page.messages.iter().all(|m| (from..=page.through).contains(&m.position)));
+        from = Position(page.through.0 + 1);
+        found.append(&mut page.messages);
+    }
+    assert!(found.is_sorted_by(|a, b| a.position < b.position), "{found:?}");
+    found
+}
+
+pub fn open(dir: &Path) -> (Arc<LogStore>, Found) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match LogStore::open(dir, small_segments()) {
@@ -33,7 +102,11 @@ pub fn open(dir: &Path) -> (Arc<LogStore>, Recovered) {
             Err(StoreError::Locked { .. }) if Instant::now() < deadline => {
                 std::thread::yield_now();
             }
-            opened => return opened.expect("the store opens"),
+            opened => {
+                let (store, recovered) = opened.expect("the store opens");
+                let found = read_all(&*store, recovered);
+                return (store, found);
+            }
         }
     }
 }
@@ -116,13 +189,21 @@ pub fn publish(store: &dyn Store, queue: u64, position: u64, message: &Message) 
         queue: QueueId(queue),
         position: Position(position),
         message,
+        deadline: None,
+        delivered: false,
     }])
 }
 
 pub fn settle(store: &dyn Store, queue: u64, position: u64) -> Batch {
+    settle_range(store, queue, position, position, 100)
+}
+
+pub fn settle_range(store: &dyn Store, queue: u64, first: u64, last: u64, bytes: u64) -> Batch {
     store.append(&[Record::Settle {
         queue: QueueId(queue),
-        position: Position(position),
+        first: Position(first),
+        last: Position(last),
+        bytes,
     }])
 }
 
@@ -156,7 +237,7 @@ pub fn wait(store: &dyn Store, batch: Batch) {
 }
 
 /// The positions of a queue's messages.
-pub fn positions(recovered: &Recovered, queue: u64) -> Vec<u64> {
+pub fn positions(recovered: &Found, queue: u64) -> Vec<u64> {
     let of_queue = recovered.messages.iter().find(|(id, _)| id.0 == queue);
     of_queue.map_or(Vec::new(), |(_, messages)| {
         messages.iter().map(|(position, _)| position.0).collect()

@@ -1,0 +1,200 @@
+//! Changes of what is declared as octets.
+
+use bytes::BytesMut;
+
+use super::codec::{CodecError, Reader, put_number, put_text};
+use crate::base::ids::QueueId;
+use crate::broker::change::Change;
+use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
+use crate::wire::FieldTable;
+
+const VHOST_CREATED: u8 = 1;
+const VHOST_DELETED: u8 = 2;
+const EXCHANGE_DECLARED: u8 = 3;
+const EXCHANGE_DELETED: u8 = 4;
+const QUEUE_DECLARED: u8 = 5;
+const QUEUE_DELETED: u8 = 6;
+const BOUND: u8 = 7;
+const UNBOUND: u8 = 8;
+
+const TO_QUEUE: u8 = b'q';
+const TO_EXCHANGE: u8 = b'e';
+
+/// A change as octets, the same every time.
+pub fn encode_change(change: &Change) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    let (kind, vhost) = kind_and_vhost(change);
+    out.push(kind);
+    put_text(&mut out, vhost);
+    match change {
+        Change::VhostCreated { .. } | Change::VhostDeleted { .. } => {}
+        Change::ExchangeDeclared { spec, .. } => put_exchange(&mut out, spec),
+        Change::ExchangeDeleted { name, .. } => put_text(&mut out, name),
+        Change::QueueDeclared { id, spec, .. } => {
+            put_number(&mut out, id.0);
+            put_queue(&mut out, spec);
+        }
+        Change::QueueDeleted { id, name, .. } => {
+            put_number(&mut out, id.0);
+            put_text(&mut out, name);
+        }
+        Change::Bound { spec, .. } | Change::Unbound { spec, .. } => put_binding(&mut out, spec),
+    }
+    out
+}
+
+fn kind_and_vhost(change: &Change) -> (u8, &str) {
+    match change {
+        Change::VhostCreated { vhost } => (VHOST_CREATED, vhost),
+        Change::VhostDeleted { vhost } => (VHOST_DELETED, vhost),
+        Change::ExchangeDeclared { vhost, .. } => (EXCHANGE_DECLARED, vhost),
+        Change::ExchangeDeleted { vhost, .. } => (EXCHANGE_DELETED, vhost),
+        Change::QueueDeclared { vhost, .. } => (QUEUE_DECLARED, vhost),
+        Change::QueueDeleted { vhost, .. } => (QUEUE_DELETED, vhost),
+        Change::Bound { vhost, .. } => (BOUND, vhost),
+        Change::Unbound { vhost, .. } => (UNBOUND, vhost),
+    }
+}
+
+/// Reads back what [`encode_change`] wrote.
+///
+/// # Errors
+/// [`CodecError`] when the octets aren't exactly one change.
+pub fn decode_change(octets: &[u8]) -> Result<Change, CodecError> {
+    let mut input = Reader(octets);
+    let kind = input.octet()?;
+    let vhost = input.text()?;
+    let change = match kind {
+        VHOST_CREATED => Change::VhostCreated { vhost },
+        VHOST_DELETED => Change::VhostDeleted { vhost },
+        EXCHANGE_DECLARED => Change::ExchangeDeclared {
+            vhost,
+            spec: input.exchange()?,
+        },
+        EXCHANGE_DELETED => Change::ExchangeDeleted {
+            vhost,
+            name: input.text()?,
+        },
+        QUEUE_DECLARED => Change::QueueDeclared {
+            vhost,
+            id: QueueId(input.number()?),
+            spec: input.queue()?,
+        },
+        QUEUE_DELETED => Change::QueueDeleted {
+            vhost,
+            id: QueueId(input.number()?),
+            name: input.text()?,
+        },
+        BOUND => Change::Bound {
+            vhost,
+            spec: input.binding()?,
+        },
+        UNBOUND => Change::Unbound {
+            vhost,
+            spec: input.binding()?,
+        },
+        _ => return Err(CodecError),
+    };
+    match input.0 {
+        [] => Ok(change),
+        _ => Err(CodecError),
+    }
+}
+
+fn put_table(out: &mut Vec<u8>, table: &FieldTable) {
+    let mut entries = BytesMut::new();
+    table.put_entries(&mut entries);
+    put_number(out, entries.len() as u64);
+    out.extend_from_slice(&entries);
+}
+
+fn put_flags(out: &mut Vec<u8>, flags: [bool; 3]) {
+    let [a, b, c] = flags.map(u8::from);
+    out.push(a | b << 1 | c << 2);
+}
+
+fn put_exchange(out: &mut Vec<u8>, spec: &ExchangeSpec) {
+    put_text(out, &spec.name);
+    put_text(out, &spec.kind);
+    put_flags(out, [spec.durable, spec.auto_delete, spec.internal]);
+    put_table(out, &spec.arguments);
+}
+
+fn put_queue(out: &mut Vec<u8>, spec: &QueueSpec) {
+    put_text(out, &spec.name);
+    put_flags(out, [spec.durable, spec.auto_delete, spec.exclusive]);
+    put_table(out, &spec.arguments);
+}
+
+/// Appends where a binding leads.
+pub(super) fn put_destination(out: &mut Vec<u8>, destination: &Destination) {
+    out.push(match destination {
+        Destination::Queue(_) => TO_QUEUE,
+        Destination::Exchange(_) => TO_EXCHANGE,
+    });
+    put_text(out, destination.name());
+}
+
+fn put_binding(out: &mut Vec<u8>, spec: &BindingSpec) {
+    put_text(out, &spec.source);
+    put_destination(out, &spec.destination);
+    put_text(out, &spec.routing_key);
+    put_table(out, &spec.arguments);
+}
+
+impl Reader<'_> {
+    fn table(&mut self) -> Result<FieldTable, CodecError> {
+        let size = self.number()?;
+        FieldTable::parse_entries(self.take(size)?).map_err(|_| CodecError)
+    }
+
+    fn flags(&mut self) -> Result<[bool; 3], CodecError> {
+        match self.octet()? {
+            flags @ 0..8 => Ok([flags & 1 != 0, flags & 2 != 0, flags & 4 != 0]),
+            _ => Err(CodecError),
+        }
+    }
+
+    fn exchange(&mut self) -> Result<ExchangeSpec, CodecError> {
+        let name = self.text()?;
+        let kind = self.text()?;
+        let [durable, auto_delete, internal] = self.flags()?;
+        Ok(ExchangeSpec {
+            name,
+            kind,
+            durable,
+            auto_delete,
+            internal,
+            arguments: self.table()?,
+        })
+    }
+
+    fn queue(&mut self) -> Result<QueueSpec, CodecError> {
+        let name = self.text()?;
+        let [durable, auto_delete, exclusive] = self.flags()?;
+        Ok(QueueSpec {
+            name,
+            durable,
+            exclusive,
+            auto_delete,
+            arguments: self.table()?,
+        })
+    }
+
+    fn binding(&mut self) -> Result<BindingSpec, CodecError> {
+        let source = self.text()?;
+        let kind = self.octet()?;
+        let name = self.text()?;
+        let destination = match kind {
+            TO_QUEUE => Destination::Queue(name),
+            TO_EXCHANGE => Destination::Exchange(name),
+            _ => return Err(CodecError),
+        };
+        Ok(BindingSpec {
+            source,
+            destination,
+            routing_key: self.text()?,
+            arguments: self.table()?,
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading back a part of a queue.
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::index::{Block, Index};
+use super::positions::BLOCK;
+use super::reading::{SegmentReader, Stretch};
+use super::records::{Entries, Entry, Published};
+use crate::broker::message::Message;
+use crate::broker::store::{Load, Page, Stored};
+use crate::base::ids::Position;
+
+/// Reads what `load` asks for. What can't be read is left out and reported.
+pub(super) fn read(reader: &SegmentReader, index: &Mutex<Index>, load: &Load) -> Page {
+    let mut page = Page {
+        from: load.from,
+        through: load.to,
+        messages: Vec::new(),
+    };
+    let mut from = load.from.0;
+    let mut left = load.bytes.max(1) as u64;
+    while left > 0 && from <= load.to.0 {
+        let blocks = index.lock().blocks(load.queue, from, load.to.0, left);
+        if blocks.is_empty() {
+            return page;
+        }
+        for of_number in blocks.chunk_by(|a, b| a.number == b.number) {
+            let mut part = Part::new(load, of_number, left);
+            part.read(reader);
+            let index = index.lock();
+            if !part.enough && part.is_moved(&index) {
+                // Written again in the meantime: looked up once more.
+                break;
+            }
+            from = part.finish(&index, &mut page.messages) + 1;
+            drop(index);
+            let read = page.messages.iter().map(|m| m.message.stored_len() as u64);
+            left = (load.bytes.max(1) as u64).saturating_sub(read.sum());
+            page.through = Position(from - 1).min(load.to);
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    page
+}
+
+/// The blocks of one number, of which there is one for each segment.
+struct Part<'a> {
+    load: &'a Load,
+    blocks: Vec<Block>,
+    /// Octets wanted.
+    wanted: u64,
+    bytes: u64,
+    found: Vec<Stored>,
+    /// It stopped because that was enough.
+    enough: bool,
+}
+
+impl<'a> Part<'a> {
+    fn new(load: &'a Load, blocks: &[Block], wanted: u64) -> Self {
+        Self {
+            load,
+            blocks: blocks.to_vec(),
+            wanted,
+            bytes: 0,
+            found: Vec::new(),
+            enough: false,
+        }
+    }
+
+    /// Reads until all is found, or enough. What is found leaves the blocks.
+    fn read(&mut self, reader: &SegmentReader) {
+        for at in 0..self.blocks.len() {
+            let Some(block) = self.blocks.get(at) else {
+                return;
+            };
+            let first = block.live.first().unwrap_or_default();
+            let extents: Vec<_> = block.extents.iter().filter(|e| e.last >= first).copied().collect();
+            for extent in extents {
+                match reader.read(self.blocks[at].segment, extent.start, extent.end) {
+                    Ok(stretch) => self.take(at, &stretch),
+                    Err(error) => tracing::error!(%error, "stored messages can't be read"),
+                }
+                if self.enough {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes what is wanted of the block at `at`.
+    fn take(&mut self, at: usize, stretch: &Stretch) {
+        for frame in &stretch.frames {
+            for entry in Entries::new(stretch.records(frame)) {
+                match entry {
+                    Ok(Entry::Publish(published)) => self.consider(at, &published),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "in a frame whose checksum is right"),
+                }
+            }
+            // Messages aren't always written in the order of their places: what
+            // comes after one that is missing has to be read again next time.
+            let alone = self.blocks.len() == 1;
+            if alone && self.bytes >= self.wanted && self.first_missing() > self.lowest_found() {
+                self.enough = !self.blocks[at].live.is_empty();
+                return;
+            }
+        }
+    }
+
+    fn consider(&mut self, at: usize, published: &Published<'_>) {
+        let block = &mut self.blocks[at];
+        let position = published.position.0;
+        let place = (position % BLOCK) as u16;
+        if published.queue != self.load.queue
+            || position / BLOCK != block.number
+            || !block.live.contains(place)
+        {
+            return;
+        }
+        let body = published.body.map(Bytes::copy_from_slice);
+        match Message::from_record(published.message, body) {
+            Ok(message) => {
+                block.live.remove(place, place);
+                self.bytes += published.bytes();
+                self.found.push(Stored {
+                    position: published.position,
+                    message,
+                    deadline: published.deadline,
+                    returns: 0,
+                });
+            }
+            Err(error) => tracing::error!(%error, position, "a stored message can't be read"),
+        }
+    }
+
+    fn first_missing(&self) -> u64 {
+        let missing = self.blocks.iter();
+        let missing = missing.filter_map(|block| Some(block.position(block.live.first()?).0));
+        missing.min().unwrap_or(u64::MAX)
+    }
+
+    fn lowest_found(&self) -> u64 {
+        self.found.iter().map(|m| m.position.0).min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether what wasn't found is somewhere else by now. What was settled in
+    /// the meantime isn't missing any more.
+    fn is_moved(&mut self, index: &Index) -> bool {
+        let queue = self.load.queue;
+        let mut moved = false;
+        for block in &mut self.blocks {
+            let missing: Vec<_> = block.live.iter().collect();
+            for place in missing {
+                let position = block.position(place);
+                if !index.contains(queue, position, block.segment) {
+                    block.live.remove(place, place);
+                    moved |= index.is_live(queue, position);
+                }
+            }
+        }
+        moved
+    }
+
+    /// Hands over what was found, in order and without a gap; returns the last
+    /// place that is dealt with.
+    fn finish(mut self, index: &Index, messages: &mut Vec<Stored>) -> u64 {
+        let mut through = match self.blocks.first() {
+            Some(block) => block.position(BLOCK as u16 - 1).0,
+            None => self.load.to.0,
+        };
+        if self.enough {
+            through = self.first_missing() - 1;
+            self.found.retain(|message| message.position.0 <= through);
+        } else {
+            self.report();
+        }
+        self.found.sort_unstable_by_key(|message| message.position);
+        for message in &mut self.found {
+            (_, message.returns) = index.history(self.load.queue, message.position);
+        }
+        messages.append(&mut self.found);
+        through
+    }
+
+    fn report(&self) {
+        for block in self.blocks.iter().filter(|block| !block.live.is_empty()) {
+            tracing::error!(
+                queue_id = self.load.queue.0,
+                segment = block.segment,
+                messages = block.live.count(),
+                "the log is damaged: messages can't be read"
+            );
+        }
+    }
+}
+

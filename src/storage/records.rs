@@ -1,0 +1,309 @@
+//! The records of the log as octets.
+//!
+//! ```text
+//! publish   1  flags  queue  position  size  [body size]  [deadline]  [returns]  message  [body]
+//! settle    2  queue  first  further  bytes
+//! deliver   3  queue  up to
+//! return    4  queue  position  returns
+//! topology  5  size   change
+//! ```
+//!
+//! The first octet says what it is; the numbers after it are those of
+//! [`super::codec`]. `further` counts the positions directly behind the first
+//! that are settled as well. The flags of a publish: 1 it has a body of its own
+//! besides the message, 2 it was handed out at once, 4 it has a deadline, 8 it
+//! came back before.
+
+use super::changes::encode_change;
+use super::codec::{CodecError, Head, Reader};
+use crate::base::ids::{Position, QueueId};
+use crate::broker::change::Change;
+use crate::broker::message::Message;
+
+const PUBLISH: u8 = 1;
+const SETTLE: u8 = 2;
+const DELIVER: u8 = 3;
+const RETURN: u8 = 4;
+const TOPOLOGY: u8 = 5;
+
+const CHAINED: u8 = 1;
+const DELIVERED: u8 = 2;
+const EXPIRES: u8 = 4;
+const RETURNED: u8 = 8;
+
+/// A message that entered a queue, as a record has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Published<'a> {
+    pub(super) queue: QueueId,
+    pub(super) position: Position,
+    /// The octets of [`Message::record`].
+    pub(super) message: &'a [u8],
+    /// The octets of [`Message::chained_body`].
+    pub(super) body: Option<&'a [u8]>,
+    /// When it expires, milliseconds since 1970.
+    pub(super) deadline: Option<u64>,
+    /// How often it came back to the queue so far.
+    pub(super) returns: u32,
+    /// It was handed out.
+    pub(super) delivered: bool,
+}
+
+impl<'a> Published<'a> {
+    /// A message just published.
+    pub(super) fn new(queue: QueueId, position: Position, message: &'a Message) -> Self {
+        Self {
+            queue,
+            position,
+            message: message.record(),
+            body: message.chained_body().map(|body| &body[..]),
+            deadline: None,
+            returns: 0,
+            delivered: false,
+        }
+    }
+
+    /// Octets of the message and its body: [`Message::stored_len`].
+    pub(super) fn bytes(&self) -> u64 {
+        (self.message.len() + self.body.map_or(0, <[u8]>::len)) as u64
+    }
+}
+
+/// A record read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry<'a> {
+    /// A message entered a queue.
+    Publish(Published<'a>),
+    /// The messages from `first` to `last`, both included, left a queue.
+    Settle {
+        queue: QueueId,
+        first: u64,
+        last: u64,
+        bytes: u64,
+    },
+    /// The messages up to a place were handed out.
+    Deliver { queue: QueueId, up_to: u64 },
+    /// A message came back.
+    Return {
+        queue: QueueId,
+        position: u64,
+        returns: u32,
+    },
+    /// An encoded [`Change`].
+    Topology(&'a [u8]),
+}
+
+/// Appends a message that entered a queue.
+pub(super) fn put_publish(out: &mut Vec<u8>, published: &Published<'_>) {
+    let flags = u8::from(published.body.is_some()) * CHAINED
+        | u8::from(published.delivered) * DELIVERED
+        | u8::from(published.deadline.is_some()) * EXPIRES
+        | u8::from(published.returns > 0) * RETURNED;
+    let mut head = Head::new(PUBLISH);
+    head.put(flags.into());
+    head.put(published.queue.0);
+    head.put(published.position.0);
+    head.put(published.message.len() as u64);
+    if let Some(body) = published.body {
+        head.put(body.len() as u64);
+    }
+    if let Some(deadline) = published.deadline {
+        head.put(deadline);
+    }
+    if published.returns > 0 {
+        head.put(published.returns.into());
+    }
+    out.extend_from_slice(head.octets());
+    out.extend_from_slice(published.message);
+    if let Some(body) = published.body {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends that the messages from `first` to `last` left a queue.
+pub(super) fn put_settle(out: &mut Vec<u8>, queue: QueueId, first: u64, last: u64, bytes: u64) {
+    let mut head = Head::new(SETTLE);
+    head.put(queue.0);
+    head.put(first);
+    head.put(last.saturating_sub(first));
+    head.put(bytes);
+    out.extend_from_slice(head.octets());
+}
+
+/// Appends that the messages up to a place were handed out.
+pub(super) fn put_deliver(out: &mut Vec<u8>, queue: QueueId, up_to: Position) {
+    let mut head = Head::new(DELIVER);
+    head.put(queue.0);
+    head.put(up_to.0);
+    out.extend_from_slice(head.octets());
+}
+
+/// Appends that a message came back.
+pub(super) fn put_return(out: &mut Vec<u8>, queue: QueueId, position: Position, returns: u32) {
+    let mut head = Head::new(RETURN);
+    head.put(queue.0);
+    head.put(position.0);
+    head.put(returns.into());
+    out.extend_from_slice(head.octets());
+}
+
+/// Appends a change of what is declared.
+pub(super) fn put_topology(out: &mut Vec<u8>, change: &Change) {
+    put_encoded_topology(out, &encode_change(change));
+}
+
+/// The same for a change that is encoded already.
+pub(super) fn put_encoded_topology(out: &mut Vec<u8>, encoded: &[u8]) {
+    let mut head = Head::new(TOPOLOGY);
+    head.put(encoded.len() as u64);
+    out.extend_from_slice(head.octets());
+    out.extend_from_slice(encoded);
+}
+
+/// Reads the records of a frame one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entries<'a>(Reader<'a>);
+
+impl<'a> Entries<'a> {
+    /// The records in `octets`.
+    pub(super) fn new(octets: &'a [u8]) -> Self {
+        Self(Reader(octets))
+    }
+
+    fn read(&mut self) -> Result<Entry<'a>, CodecError> {
+        let input = &mut self.0;
+        match input.octet()? {
+            PUBLISH => read_publish(input).map(Entry::Publish),
+            SETTLE => {
+                let queue = QueueId(input.number()?);
+                let first = input.number()?;
+                let last = first.checked_add(input.number()?).ok_or(CodecError)?;
+                let bytes = input.number()?;
+                Ok(Entry::Settle {
+                    queue,
+                    first,
+                    last,
+                    bytes,
+                })
+            }
+            DELIVER => Ok(Entry::Deliver {
+                queue: QueueId(input.number()?),
+                up_to: input.number()?,
+            }),
+            RETURN => Ok(Entry::Return {
+                queue: QueueId(input.number()?),
+                position: input.number()?,
+                returns: small(input.number()?)?,
+            }),
+            TOPOLOGY => {
+                let size = input.number()?;
+                Ok(Entry::Topology(input.take(size)?))
+            }
+            _ => Err(CodecError),
+        }
+    }
+}
+
+fn read_publish<'a>(input: &mut Reader<'a>) -> Result<Published<'a>, CodecError> {
+    let flags = input.octet()?;
+    if flags & !(CHAINED | DELIVERED | EXPIRES | RETURNED) != 0 {
+        return Err(CodecError);
+    }
+    let has = |flag| flags & flag != 0;
+    let queue = QueueId(input.number()?);
+    let position = Position(input.number()?);
+    let size = input.number()?;
+    let mut number_if = |flag| has(flag).then(|| input.number()).transpose();
+    let body_size = number_if(CHAINED)?;
+    let deadline = number_if(EXPIRES)?;
+    let returns = number_if(RETURNED)?.map_or(Ok(0), small)?;
+    Ok(Published {
+        queue,
+        position,
+        message: input.take(size)?,
+        body: body_size.map(|size| input.take(size)).transpose()?,
+        deadline,
+        returns,
+        delivered: has(DELIVERED),
+    })
+}
+
+fn small(number: u64) -> Result<u32, CodecError> {
+    u32::try_from(number).map_err(|_| CodecError)
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, CodecError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let entry = self.read();
+        if entry.is_err() {
+            self.0 = Reader(&[]);
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back() {
+        let published = |body, deadline, returns, delivered| Published {
+            queue: QueueId(7),
+            position: Position(1 << 40),
+            message: b"message",
+            body,
+            deadline,
+            returns,
+            delivered,
+        };
+        let publishes = [
+            published(None, None, 0, false),
+            published(Some(b"body"), Some(u64::MAX), u32::MAX, true),
+        ];
+        let mut out = Vec::new();
+        for publish in &publishes {
+            put_publish(&mut out, publish);
+        }
+        put_settle(&mut out, QueueId(u64::MAX), 3, u64::MAX, 99);
+        put_deliver(&mut out, QueueId(1), Position(2));
+        put_return(&mut out, QueueId(1), Position(2), 3);
+        put_encoded_topology(&mut out, b"change");
+        let found: Result<Vec<_>, _> = Entries::new(&out).collect();
+        let expected = [
+            Entry::Publish(publishes[0]),
+            Entry::Publish(publishes[1]),
+            Entry::Settle {
+                queue: QueueId(u64::MAX),
+                first: 3,
+                last: u64::MAX,
+                bytes: 99,
+            },
+            Entry::Deliver {
+                queue: QueueId(1),
+                up_to: 2,
+            },
+            Entry::Return {
+                queue: QueueId(1),
+                position: 2,
+                returns: 3,
+            },
+            Entry::Topology(b"change"),
+        ];
+        assert_eq!(found.as_deref(), Ok(&expected[..]));
+        for end in 0..out.len() {
+            let cut: Vec<_> = Entries::new(&out[..end]).collect();
+            let whole = cut.iter().filter(|entry| entry.is_ok()).count();
+            assert!(whole < expected.len() && cut.len() - whole <= 1, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn flags_of_a_later_version_are_not_overlooked() {
+        assert_eq!(Entries::new(&[PUBLISH, 16, 1, 1, 0]).next(), Some(Err(CodecError)));
+    }
+}
