@@ -306,6 +306,15 @@ impl Index {
         found
     }
 
+    /// The blocks of a segment that have live messages.
+    pub(super) fn blocks_in(&self, segment: u64) -> Vec<(QueueId, Block)> {
+        let of_queue = |(id, known): (&QueueId, &QueueIndex)| {
+            let inside = known.blocks.iter().filter(|block| block.segment == segment);
+            inside.map(|block| (*id, block.clone())).collect::<Vec<_>>()
+        };
+        self.queues.iter().flat_map(of_queue).collect()
+    }
+
     /// What is left of every queue.
     pub(super) fn remainders(&self) -> Vec<(QueueId, Remainder)> {
         let used = self.queues.iter().filter(|(_, known)| known.last > 0);

@@ -146,7 +146,9 @@ impl Keeper {
     /// Hands over a segment that isn't needed any more. Call in order.
     pub(super) fn retire(&self, number: u64, flush_first: bool) {
         let (orders, changed) = &*self.orders;
-        orders.lock().retired.push_back(Retired {
+        let mut orders = orders.lock();
+        orders.full.retain(|(full, _)| *full != number);
+        orders.retired.push_back(Retired {
             number,
             flush_first,
         });
@@ -205,15 +207,15 @@ impl Worker {
         let (orders, changed) = &*self.orders;
         let mut orders = orders.lock();
         loop {
+            // What is retired first may serve what is wanted.
+            if let Some(retired) = orders.retired.pop_front() {
+                return Some(Job::Retire(retired));
+            }
             if let Some(wanted) = orders.wanted.filter(|_| orders.urgent) {
                 return Some(Job::Prepare(wanted));
             }
             if let Some((number, summary)) = orders.full.pop_front() {
                 return Some(Job::Note(number, summary));
-            }
-            // What is retired first may serve what is wanted.
-            if let Some(retired) = orders.retired.pop_front() {
-                return Some(Job::Retire(retired));
             }
             if orders.stopped {
                 return None;

@@ -6,6 +6,7 @@ mod catalogue;
 mod changes;
 mod codec;
 mod committer;
+mod damage;
 mod database;
 mod error;
 mod files;

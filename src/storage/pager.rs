@@ -9,13 +9,14 @@ use std::thread::{self, JoinHandle};
 use parking_lot::{Condvar, Mutex};
 
 use super::gather::Gather;
-use super::index::Index;
+use super::index::{Block, Index};
 use super::moves::Mover;
 use super::paging;
+use super::positions::BLOCK;
 use super::reading::SegmentReader;
 use super::segment::HEADER_LEN;
-use crate::base::ids::Batch;
-use crate::broker::store::Load;
+use crate::base::ids::{Batch, QueueId};
+use crate::broker::store::{Load, Page, Receiver, Record};
 
 /// Takes orders for the thread.
 #[derive(Debug)]
@@ -124,6 +125,14 @@ impl Pager {
     }
 }
 
+/// Wants to know only whether something can be read.
+#[derive(Debug)]
+struct Nobody;
+
+impl Receiver for Nobody {
+    fn receive(self: Arc<Self>, _: Page) {}
+}
+
 struct Worker {
     reading: Reading,
     orders: Arc<(Mutex<Orders>, Condvar)>,
@@ -136,7 +145,9 @@ impl Worker {
             match order {
                 Order::Load(load) => {
                     let Reading { reader, index, .. } = &self.reading;
-                    let page = paging::read(reader, index, &load);
+                    let page = paging::read(reader, index, &load, |block| {
+                        self.give_up(load.queue, block);
+                    });
                     load.receiver.receive(page);
                 }
                 Order::Empty(segment) => self.empty(segment),
@@ -158,6 +169,36 @@ impl Worker {
                 Some(segment) if !orders.offered => return Some(Order::Empty(segment)),
                 _ => changed.wait(&mut orders),
             }
+        }
+    }
+
+    /// What is live still in a segment that was emptied can't be read: asking
+    /// for it sets it aside.
+    fn report_rest(&self, segment: u64) {
+        let Reading { reader, index, .. } = &self.reading;
+        let rest = index.lock().blocks_in(segment);
+        for (queue, block) in rest {
+            let load = Load {
+                queue,
+                from: block.position(0),
+                to: block.position(BLOCK as u16 - 1),
+                bytes: usize::MAX,
+                batch: Batch(0),
+                receiver: Arc::new(Nobody),
+            };
+            paging::read(reader, index, &load, |block| self.give_up(queue, block));
+        }
+    }
+
+    /// Settles what is damaged.
+    fn give_up(&self, queue: QueueId, block: &Block) {
+        for (first, last) in block.live.ranges() {
+            self.reading.gather.append(&[Record::Settle {
+                queue,
+                first: block.position(first),
+                last: block.position(last),
+                bytes: 0,
+            }]);
         }
     }
 
@@ -191,7 +232,11 @@ impl Worker {
                 self.mover = Some(mover);
                 gather.offer(moves);
             }
-            None => orders.emptied = None,
+            None => {
+                orders.emptied = None;
+                drop(orders);
+                self.report_rest(segment);
+            }
         }
     }
 }

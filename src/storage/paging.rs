@@ -1,4 +1,8 @@
 //! Reading back a part of a queue.
+//!
+//! What is damaged is set aside, reported, and settled: it would keep its
+//! segment, and all behind it, for good. What the disk won't give is reported
+//! only; another start may have more luck.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -11,8 +15,14 @@ use crate::broker::message::Message;
 use crate::broker::store::{Load, Page, Stored};
 use crate::base::ids::Position;
 
-/// Reads what `load` asks for. What can't be read is left out and reported.
-pub(super) fn read(reader: &SegmentReader, index: &Mutex<Index>, load: &Load) -> Page {
+/// Reads what `load` asks for. What can't be read is left out and reported;
+/// `lost` hears of what never will be.
+pub(super) fn read(
+    reader: &SegmentReader,
+    index: &Mutex<Index>,
+    load: &Load,
+    mut lost: impl FnMut(&Block),
+) -> Page {
     let mut page = Page {
         from: load.from,
         through: load.to,
@@ -33,7 +43,7 @@ pub(super) fn read(reader: &SegmentReader, index: &Mutex<Index>, load: &Load) ->
                 // Written again in the meantime: looked up once more.
                 break;
             }
-            from = part.finish(&index, &mut page.messages) + 1;
+            from = part.finish(reader, &index, &mut page.messages, &mut lost) + 1;
             drop(index);
             let read = page.messages.iter().map(|m| m.message.stored_len() as u64);
             left = (load.bytes.max(1) as u64).saturating_sub(read.sum());
@@ -56,6 +66,10 @@ struct Part<'a> {
     found: Vec<Stored>,
     /// It stopped because that was enough.
     enough: bool,
+    /// The disk didn't give everything.
+    unreadable: bool,
+    /// What is no frame: segment, offset, octets.
+    damaged: Vec<(u64, u64, Vec<u8>)>,
 }
 
 impl<'a> Part<'a> {
@@ -67,21 +81,30 @@ impl<'a> Part<'a> {
             bytes: 0,
             found: Vec::new(),
             enough: false,
+            unreadable: false,
+            damaged: Vec::new(),
         }
     }
 
     /// Reads until all is found, or enough. What is found leaves the blocks.
     fn read(&mut self, reader: &SegmentReader) {
         for at in 0..self.blocks.len() {
-            let Some(block) = self.blocks.get(at) else {
+            let Some(block) = self.blocks.get(at).cloned() else {
                 return;
             };
             let first = block.live.first().unwrap_or_default();
             let extents: Vec<_> = block.extents.iter().filter(|e| e.last >= first).copied().collect();
             for extent in extents {
-                match reader.read(self.blocks[at].segment, extent.start, extent.end) {
-                    Ok(stretch) => self.take(at, &stretch),
-                    Err(error) => tracing::error!(%error, "stored messages can't be read"),
+                let segment = block.segment;
+                match reader.read_exactly(segment, &(extent.start..extent.end)) {
+                    Ok(stretch) => {
+                        self.take(at, &stretch);
+                        self.note_damage(segment, &stretch);
+                    }
+                    Err(error) => {
+                        self.unreadable = true;
+                        tracing::error!(%error, "stored messages can't be read");
+                    }
                 }
                 if self.enough {
                     return;
@@ -107,6 +130,14 @@ impl<'a> Part<'a> {
                 self.enough = !self.blocks[at].live.is_empty();
                 return;
             }
+        }
+    }
+
+    fn note_damage(&mut self, segment: u64, stretch: &Stretch) {
+        for range in &stretch.damaged {
+            let octets = stretch.octets.get(range.clone()).unwrap_or_default();
+            let offset = stretch.start + range.start as u64;
+            self.damaged.push((segment, offset, octets.to_vec()));
         }
     }
 
@@ -166,7 +197,13 @@ impl<'a> Part<'a> {
 
     /// Hands over what was found, in order and without a gap; returns the last
     /// place that is dealt with.
-    fn finish(mut self, index: &Index, messages: &mut Vec<Stored>) -> u64 {
+    fn finish(
+        mut self,
+        reader: &SegmentReader,
+        index: &Index,
+        messages: &mut Vec<Stored>,
+        lost: &mut impl FnMut(&Block),
+    ) -> u64 {
         let mut through = match self.blocks.first() {
             Some(block) => block.position(BLOCK as u16 - 1).0,
             None => self.load.to.0,
@@ -175,7 +212,7 @@ impl<'a> Part<'a> {
             through = self.first_missing() - 1;
             self.found.retain(|message| message.position.0 <= through);
         } else {
-            self.report();
+            self.report(reader, lost);
         }
         self.found.sort_unstable_by_key(|message| message.position);
         for message in &mut self.found {
@@ -185,15 +222,25 @@ impl<'a> Part<'a> {
         through
     }
 
-    fn report(&self) {
+    /// Says what of the blocks wasn't found.
+    fn report(&self, reader: &SegmentReader, lost: &mut impl FnMut(&Block)) {
         for block in self.blocks.iter().filter(|block| !block.live.is_empty()) {
             tracing::error!(
                 queue_id = self.load.queue.0,
                 segment = block.segment,
                 messages = block.live.count(),
-                "the log is damaged: messages can't be read"
+                "stored messages can't be read: they are left out"
             );
+            if self.unreadable {
+                continue;
+            }
+            for (segment, offset, octets) in &self.damaged {
+                if let Err(error) = reader.set_aside(*segment, *offset, octets) {
+                    tracing::error!(%error, "what is damaged can't be set aside");
+                    return;
+                }
+            }
+            lost(block);
         }
     }
 }
-

@@ -24,6 +24,8 @@ pub(super) struct Stretch {
     pub(super) frames: Vec<Range<usize>>,
     /// What lies between them and is none, though there should be nothing.
     pub(super) damaged: Vec<Range<usize>>,
+    /// Where in the segment `octets` starts.
+    pub(super) start: u64,
 }
 
 impl SegmentReader {
@@ -39,7 +41,24 @@ impl SegmentReader {
         let file = self.files.open(&path);
         let read = file.and_then(|file| file.read_at(&mut octets, start));
         octets.truncate(read.map_err(StoreError::io("read", &path))?);
-        Ok(Stretch::new(octets, segment))
+        Ok(Stretch::new(octets, start, segment))
+    }
+
+    /// Reads frames of which all are known to be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the file can't be read.
+    pub(super) fn read_exactly(
+        &self,
+        segment: u64,
+        extent: &Range<u64>,
+    ) -> Result<Stretch, StoreError> {
+        let mut stretch = self.read(segment, extent.start, extent.end)?;
+        let end = stretch.frames.last().map_or(0, |frame| frame.end);
+        if end < stretch.octets.len() {
+            stretch.damaged.push(end..stretch.octets.len());
+        }
+        Ok(stretch)
     }
 
     /// Reads all frames of a segment.
@@ -56,7 +75,7 @@ impl SegmentReader {
 
 impl Stretch {
     /// Finds the frames in `octets` of a segment.
-    pub(super) fn new(octets: Vec<u8>, segment: u64) -> Self {
+    fn new(octets: Vec<u8>, start: u64, segment: u64) -> Self {
         let (mut frames, mut damaged) = (Vec::new(), Vec::new());
         let mut at = 0;
         loop {
@@ -75,6 +94,7 @@ impl Stretch {
             octets,
             frames,
             damaged,
+            start,
         }
     }
 

@@ -178,9 +178,9 @@ impl Replay<'_> {
                 // Its name gives the generation as well.
                 let stretch = self.scan(number, size)?;
                 if !stretch.frames.is_empty() {
-                    self.set_aside(number, 0, &head)?;
+                    self.reader.set_aside(number, 0, &head)?;
                 } else {
-                    self.set_aside(number, HEADER_LEN, &stretch.octets)?;
+                    self.reader.set_aside(number, HEADER_LEN as u64, &stretch.octets)?;
                 }
             }
         }
@@ -219,7 +219,7 @@ impl Replay<'_> {
         }
         for range in &stretch.damaged {
             let octets = stretch.octets.get(range.clone()).unwrap_or_default();
-            self.set_aside(number, HEADER_LEN + range.start, octets)?;
+            self.reader.set_aside(number, start + range.start as u64, octets)?;
         }
         let end = stretch.frames.last().map_or(0, |frame| frame.end);
         let rest = stretch.octets.get(end..).unwrap_or_default();
@@ -280,25 +280,6 @@ impl Replay<'_> {
     fn know(&mut self, queue: QueueId) {
         self.last_queue_id = self.last_queue_id.max(queue);
         self.index.add_queue(queue);
-    }
-
-    /// Keeps a copy of what can't be read.
-    fn set_aside(&self, number: u64, offset: usize, octets: &[u8]) -> Result<(), StoreError> {
-        let dir = &self.reader.dir;
-        let copy = dir.damaged(number, offset);
-        tracing::error!(
-            segment = %dir.segment(number).display(),
-            offset,
-            octets = octets.len(),
-            copy = %copy.display(),
-            "the log is damaged: what was recorded there is lost, a copy is set aside"
-        );
-        let file = self.reader.files.create(&copy);
-        let written = file.and_then(|file| {
-            file.write_all_at(octets, 0)?;
-            file.sync_data()
-        });
-        written.map_err(StoreError::io("write", &copy))
     }
 
     /// Clears away what a crash left behind the last whole frame of all, so

@@ -105,7 +105,7 @@ impl LogDir {
     }
 
     /// What can't be read of a segment is kept there, by its offset.
-    pub(super) fn damaged(&self, number: u64, offset: usize) -> PathBuf {
+    pub(super) fn damaged(&self, number: u64, offset: u64) -> PathBuf {
         self.path.join(format!("{number:010}.{offset}.damaged"))
     }
 

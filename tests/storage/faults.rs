@@ -171,20 +171,26 @@ fn end_of_frames(octets: &[u8]) -> usize {
         .map_or(0, |at| at + 1)
 }
 
+/// With and without the summaries that the database has.
 #[test]
 fn a_damaged_frame_in_the_middle_is_set_aside_and_the_rest_is_read() {
-    let bench = Bench::new();
-    let (store, _) = bench.open();
-    fill(&store, 20);
-    drop(store);
-    bench
-        .disk
-        .tamper(&bench.segment(1), |octets| octets[1000] ^= 4);
-    for _ in 0..2 {
-        let (_store, recovered) = bench.open();
-        let found = positions(&recovered, 1);
-        assert_eq!(found.len(), 19, "one frame, one message: {found:?}");
-        assert_eq!(bench.set_aside().len(), 1);
+    for summaries in [true, false] {
+        let bench = Bench::new();
+        let (store, _) = bench.open();
+        fill(&store, 20);
+        drop(store);
+        if !summaries {
+            std::fs::remove_dir_all(bench.dir.path().join("sled")).expect("removed");
+        }
+        bench
+            .disk
+            .tamper(&bench.segment(1), |octets| octets[1000] ^= 4);
+        for _ in 0..2 {
+            let (_store, recovered) = bench.open();
+            let found = positions(&recovered, 1);
+            assert_eq!(found.len(), 19, "one frame, one message: {found:?}");
+            assert_eq!(bench.set_aside().len(), 1);
+        }
     }
 }
 
@@ -200,32 +206,6 @@ fn a_damaged_header_costs_nothing_behind_it() {
     let (_store, recovered) = bench.open();
     assert_eq!(positions(&recovered, 1), [1, 2, 3, 4, 5]);
     assert_eq!(bench.set_aside().len(), 1);
-}
-
-#[test]
-fn segments_go_once_they_are_settled_and_take_nothing_along() {
-    let bench = Bench::new();
-    let (store, _) = bench.open();
-    fill(&store, 0);
-    wait(&*store, change(&*store, &queue_declared(2)));
-    wait(&*store, publish(&*store, 2, 1, &message(1, 100)));
-    for position in 1..=400 {
-        wait(
-            &*store,
-            publish(&*store, 1, position, &message(position, 500)),
-        );
-        wait(&*store, settle(&*store, 1, position));
-    }
-    assert!(segments(&bench) > 10, "the oldest is live, so all stay");
-    wait(&*store, settle(&*store, 2, 1));
-    wait(&*store, publish(&*store, 2, 2, &message(2, 100)));
-    store.close().expect("closes");
-    assert!(segments(&bench) <= 3, "{:?}", bench.disk.names());
-    drop(store);
-    let (_store, recovered) = bench.open();
-    assert_eq!(recovered.changes, [queue_declared(1), queue_declared(2)]);
-    assert_eq!(positions(&recovered, 1), Vec::<u64>::new());
-    assert_eq!(positions(&recovered, 2), [2]);
 }
 
 fn segments(bench: &Bench) -> usize {

@@ -7,5 +7,6 @@ mod disk;
 mod faults;
 mod kill;
 mod power;
+mod reclaim;
 mod restart;
 mod support;

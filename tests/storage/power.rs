@@ -71,6 +71,8 @@ fn size(number: u64) -> usize {
 /// One data directory through its cuts.
 struct Life {
     rng: SmallRng,
+    /// Leaves some messages for long.
+    hoards: bool,
     /// What is surely there.
     model: Model,
     /// What happened since, with the batch it went into.
@@ -86,6 +88,7 @@ impl Life {
     fn new(seed: u64) -> Self {
         Self {
             rng: SmallRng::seed_from_u64(seed),
+            hoards: seed % 2 == 1,
             model: Model::new(),
             steps: Vec::new(),
             current: Model::new(),
@@ -117,10 +120,12 @@ impl Life {
                 if messages.is_empty() {
                     return self.next_step();
                 }
-                // Mostly the oldest, as consumers do.
+                // Mostly the oldest, as consumers do; some stay for long, so that
+                // they have to be written again.
+                let stays = |position: &&u64| self.hoards && **position % 10 == 0;
                 let at = match self.rng.random_range(0..4) {
                     0 => self.rng.random_range(0..messages.len()),
-                    _ => 0,
+                    _ => messages.keys().take_while(stays).count() % messages.len(),
                 };
                 let position = *messages.keys().nth(at).expect("there are that many");
                 Step::Settle { queue, position }
@@ -149,7 +154,8 @@ impl Life {
     /// Works until the power goes, or for a while.
     fn work(&mut self, store: &LogStore, disk: &Disk) {
         self.current = self.model.clone();
-        for _ in 0..self.rng.random_range(50..600) {
+        let most = most_operations(self.hoards);
+        for _ in 0..self.rng.random_range(50..most) {
             let step = self.next_step();
             let batch = Self::append(store, &step);
             carry_out(&mut self.current, &step);
@@ -250,6 +256,10 @@ fn open(
     Ok((store, found))
 }
 
+fn most_operations(hoards: bool) -> u64 {
+    if hoards { 1500 } else { 600 }
+}
+
 fn live_through_cuts(seed: u64) -> Result<(), String> {
     let dir = tempdir().expect("a directory");
     let disk = Disk::new(dir.path(), seed);
@@ -257,7 +267,7 @@ fn live_through_cuts(seed: u64) -> Result<(), String> {
     let mut synced = Batch(0);
     for cut in 0..=CUTS {
         // The last time nothing goes wrong any more.
-        let after = life.rng.random_range(1..600);
+        let after = life.rng.random_range(1..most_operations(life.hoards));
         disk.plan(Plan {
             cut_after: (cut < CUTS).then_some(after),
             ..Plan::default()
