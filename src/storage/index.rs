@@ -57,8 +57,8 @@ pub(super) struct QueueIndex {
 /// segment holds.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    /// What was settled: first, last, octets.
-    pub(super) settled: Vec<(u64, u64, u64)>,
+    /// The first and the last of what was settled.
+    pub(super) settled: Vec<(u64, u64)>,
     pub(super) returned: BTreeMap<u64, u32>,
 }
 
@@ -149,9 +149,9 @@ impl Index {
                 last,
                 bytes,
             } => {
-                self.settle(queue, first, last, bytes);
+                self.settle(queue, first, last, Some(bytes));
                 if self.queues.contains_key(&queue) {
-                    self.notes.entry(queue).or_default().settled(first, last, bytes);
+                    self.notes.entry(queue).or_default().settled(first, last);
                 }
             }
             Entry::Deliver { queue, up_to } => self.deliver(queue, up_to),
@@ -187,14 +187,16 @@ impl Index {
     }
 
     /// The messages from `first` to `last`, both included, left the queue.
-    /// Those that aren't there don't matter.
-    pub(super) fn settle(&mut self, queue: QueueId, first: u64, last: u64, bytes: u64) {
+    /// Those that aren't there don't matter. `bytes`, what they took, is
+    /// estimated where it isn't known.
+    pub(super) fn settle(&mut self, queue: QueueId, first: u64, last: u64, bytes: Option<u64>) {
         let Some(known) = self.queues.get_mut(&queue) else {
             return;
         };
         known.last = known.last.max(last);
-        let within_one = first / BLOCK == last / BLOCK;
-        let mut left = bytes;
+        // What one of several blocks has of the octets isn't known.
+        let number = first / BLOCK;
+        let is_one = number == last / BLOCK && known.of_number(number).len() == 1;
         let mut at = known.blocks.partition_point(|block| block.number < first / BLOCK);
         while let Some(block) = known.blocks.get_mut(at) {
             if block.number > last / BLOCK {
@@ -203,8 +205,7 @@ impl Index {
             let start = block.number * BLOCK;
             let from = first.saturating_sub(start) as u16;
             let to = (last - start).min(BLOCK - 1) as u16;
-            let (gone, freed) = block.remove(from, to, within_one.then_some(left));
-            left = left.saturating_sub(freed);
+            let (gone, freed) = block.remove(from, to, bytes.filter(|_| is_one));
             shrink(&mut self.segments, block.segment, gone, freed);
             if block.live.is_empty() {
                 known.blocks.remove(at);
@@ -459,13 +460,10 @@ impl Block {
 }
 
 impl Notes {
-    fn settled(&mut self, first: u64, last: u64, bytes: u64) {
+    fn settled(&mut self, first: u64, last: u64) {
         match self.settled.last_mut() {
-            Some((_, end, sum)) if *end + 1 == first => {
-                *end = last;
-                *sum += bytes;
-            }
-            _ => self.settled.push((first, last, bytes)),
+            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
+            _ => self.settled.push((first, last)),
         }
     }
 }
