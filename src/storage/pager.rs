@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -125,6 +126,14 @@ impl Pager {
     }
 }
 
+/// A receiver that panics must not take the thread along, on which all other
+/// queues depend.
+fn hand_over(receiver: Arc<dyn Receiver>, page: Page) {
+    if catch_unwind(AssertUnwindSafe(|| receiver.receive(page))).is_err() {
+        tracing::error!("taking messages read back panicked: their queue is stuck");
+    }
+}
+
 /// Wants to know only whether something can be read.
 #[derive(Debug)]
 struct Nobody;
@@ -148,7 +157,7 @@ impl Worker {
                     let page = paging::read(reader, index, &load, |block| {
                         self.give_up(load.queue, block);
                     });
-                    load.receiver.receive(page);
+                    hand_over(load.receiver, page);
                 }
                 Order::Empty(segment) => self.empty(segment),
             }

@@ -19,7 +19,7 @@ use harrier::base::limits::SEGMENT_SIZE;
 use harrier::broker::change::Change;
 use harrier::broker::message::{Content, Message};
 use harrier::broker::spec::QueueSpec;
-use harrier::broker::store::{Record, Store};
+use harrier::broker::store::{Load, Page, Receiver, Record, Store};
 use harrier::storage::{LogStore, StoreOptions};
 use harrier::wire::{Body, FieldTable};
 
@@ -156,25 +156,79 @@ fn synchronous(dir: &Path) {
     store.close().expect("closes");
 }
 
+/// How long it takes until a backlog's first message is read, with what the
+/// database has noted and without; and how fast all of it is.
 fn recovery(dir: &Path) {
-    for size in [100, 1024] {
+    for (messages, size) in [(100_000, 100), (1_000_000, 100), (10_000_000, 100), (100_000, 1024)] {
         let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
         declare(&store);
         let made = message(1, size);
-        for position in 1..=100_000 {
-            publish(&*store, position, &made);
+        let mut batch = Batch(0);
+        for position in 1..=messages {
+            batch = publish(&*store, position, &made);
+            if position % 100_000 == 0 {
+                wait(&*store, batch);
+            }
         }
+        wait(&*store, batch);
         store.close().expect("closes");
         drop(store);
-        let started = Instant::now();
-        let (store, recovered) = LogStore::open(dir, StoreOptions::default()).expect("opens");
-        let found: u64 = recovered.queues.iter().map(|queue| queue.1.messages).sum();
-        println!(
-            "recovery of {found} messages of {size} B: {:.0} ms",
-            started.elapsed().as_secs_f64() * 1e3
-        );
-        drop(store);
+        for noted in [true, false] {
+            if !noted {
+                fs::remove_dir_all(dir.join("sled")).expect("removed");
+            }
+            restart(dir, messages, size, noted);
+        }
         fs::remove_dir_all(dir).expect("removed");
+    }
+}
+
+fn restart(dir: &Path, messages: u64, size: usize, noted: bool) {
+    let started = Instant::now();
+    let (store, recovered) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+    let found: u64 = recovered.queues.iter().map(|queue| queue.1.messages).sum();
+    let opened = started.elapsed();
+    read_back(&*store, 1, 1, 1);
+    let first = started.elapsed();
+    let memory = resident();
+    let used = measure(|| {
+        let mut from = 1;
+        while from <= messages {
+            from = read_back(&*store, from, messages, 512 * 1024) + 1;
+        }
+        messages * size as u64
+    });
+    let how = if noted { "" } else { ", without the database" };
+    println!(
+        "{found} x {size} B{how}: opened in {:.0} ms, first message after {:.0} ms, resident {memory}",
+        opened.as_secs_f64() * 1e3,
+        first.as_secs_f64() * 1e3,
+    );
+    report("reading all back", messages, &used);
+}
+
+/// Reads messages back; returns the last place that is dealt with.
+fn read_back(store: &dyn Store, from: u64, to: u64, bytes: usize) -> u64 {
+    let (sender, pages) = sync_channel(1);
+    store.load(Load {
+        queue: QUEUE,
+        from: Position(from),
+        to: Position(to),
+        bytes,
+        batch: Batch(0),
+        receiver: Arc::new(Pages(sender)),
+    });
+    let page = pages.recv().expect("a page");
+    assert!(!page.messages.is_empty(), "nothing is left from {from} on");
+    page.through.0
+}
+
+#[derive(Debug)]
+struct Pages(SyncSender<Page>);
+
+impl Receiver for Pages {
+    fn receive(self: Arc<Self>, page: Page) {
+        self.0.send(page).expect("somebody waits");
     }
 }
 
