@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use harrier::base::ids::Batch;
+use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::change::Change;
-use harrier::broker::store::Store;
+use harrier::broker::store::{Record, Store};
 use harrier::storage::{LogStore, StoreError, StoreOptions};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -37,6 +37,13 @@ enum Step {
         queue: u64,
         position: u64,
     },
+    /// A message leaves one queue for another, in one append.
+    DeadLetter {
+        queue: u64,
+        position: u64,
+        to: u64,
+        number: u64,
+    },
 }
 
 fn carry_out(model: &mut Model, step: &Step) {
@@ -59,6 +66,19 @@ fn carry_out(model: &mut Model, step: &Step) {
         Step::Settle { queue, position } => {
             if let Some(messages) = model.get_mut(&queue) {
                 messages.remove(&position);
+            }
+        }
+        Step::DeadLetter {
+            queue,
+            position,
+            to,
+            number,
+        } => {
+            if let Some(messages) = model.get_mut(&queue) {
+                messages.remove(&position);
+            }
+            if let Some(messages) = model.get_mut(&to) {
+                messages.insert(number, number);
             }
         }
     }
@@ -128,6 +148,15 @@ impl Life {
                     _ => messages.keys().take_while(stays).count() % messages.len(),
                 };
                 let position = *messages.keys().nth(at).expect("there are that many");
+                if self.rng.random_bool(0.2) {
+                    self.last_number += 1;
+                    return Step::DeadLetter {
+                        queue,
+                        position,
+                        to: some_queue(&mut self.rng),
+                        number: self.last_number,
+                    };
+                }
                 Step::Settle { queue, position }
             }
         }
@@ -148,6 +177,26 @@ impl Life {
                 number,
             } => publish(store, queue, position, &message(number, size(number))),
             Step::Settle { queue, position } => settle(store, queue, position),
+            Step::DeadLetter {
+                queue,
+                position,
+                to,
+                number,
+            } => store.append(&[
+                Record::Publish {
+                    queue: QueueId(to),
+                    position: Position(number),
+                    message: &message(number, size(number)),
+                    deadline: None,
+                    delivered: false,
+                },
+                Record::Settle {
+                    queue: QueueId(queue),
+                    first: Position(position),
+                    last: Position(position),
+                    bytes: message(position, size(position)).stored_len() as u64,
+                },
+            ]),
         }
     }
 
@@ -186,24 +235,21 @@ impl Life {
         }
     }
 
-    /// What came back is what was synced, or that and the whole of the one
-    /// batch that was being written.
+    /// What came back is what was synced, and of the one batch that was being
+    /// written as much as was written: whole appends, none before another.
     fn check(&mut self, synced: Batch, recovered: &Found) -> Result<(), String> {
         let mut after = self.model.clone();
-        let apply = |model: &mut Model, steps: &[(Batch, Step)]| {
-            steps.iter().for_each(|(_, step)| carry_out(model, step));
-        };
         let sure = self.steps.partition_point(|(batch, _)| *batch <= synced);
         let (sure, rest) = self.steps.split_at(sure);
-        let maybe = rest.partition_point(|(batch, _)| batch.0 <= synced.0 + 1);
-        apply(&mut after, sure);
+        sure.iter().for_each(|(_, step)| carry_out(&mut after, step));
         let found = found(recovered)?;
-        if found != after {
-            let only_sure = after.clone();
-            apply(&mut after, &rest[..maybe]);
-            if found != after {
+        let mut maybe = rest.iter().take_while(|(batch, _)| batch.0 <= synced.0 + 1);
+        let only_sure = after.clone();
+        while found != after {
+            let Some((_, step)) = maybe.next() else {
                 return Err(format!("found {found:?}\nsure {only_sure:?}\nor {after:?}"));
-            }
+            };
+            carry_out(&mut after, step);
         }
         let highest = found.keys().max().copied().unwrap_or_default();
         if recovered.last_queue_id.0 < highest {
