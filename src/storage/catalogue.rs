@@ -49,6 +49,8 @@ pub(super) struct Catalogue {
     db: sled::Db,
     path: PathBuf,
     files: Arc<dyn Files>,
+    /// There was nothing in it.
+    is_new: bool,
 }
 
 impl Catalogue {
@@ -60,7 +62,7 @@ impl Catalogue {
     /// [`StoreError`] when it can't be read or has another version.
     pub(super) fn open(data_dir: &Path, files: Arc<dyn Files>) -> Result<Self, StoreError> {
         let path = data_dir.join("sled");
-        match Self::open_at(&path, &files) {
+        match Self::open_strictly(data_dir, &files) {
             Err(error) if database::is_damage(&error) => {
                 let kept = database::set_aside(&path)?;
                 tracing::error!(
@@ -74,18 +76,36 @@ impl Catalogue {
         }
     }
 
+    /// The same, but damage is an error.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it can't be read or has another version.
+    pub(super) fn open_strictly(
+        data_dir: &Path,
+        files: &Arc<dyn Files>,
+    ) -> Result<Self, StoreError> {
+        Self::open_at(&data_dir.join("sled"), files)
+    }
+
     fn open_at(path: &Path, files: &Arc<dyn Files>) -> Result<Self, StoreError> {
-        let catalogue = Self {
+        let mut catalogue = Self {
             db: database::open(path)?,
             path: path.to_path_buf(),
             files: Arc::clone(files),
+            is_new: false,
         };
+        catalogue.is_new = catalogue.number(VERSION_KEY)?.is_none();
         catalogue.check_version()?;
         // All of it is looked at, so that damage shows now or not at all.
         catalogue.applied()?;
         catalogue.last_queue_id()?;
         catalogue.changes()?;
         Ok(catalogue)
+    }
+
+    /// Whether there was nothing in it when it was opened.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     fn check_version(&self) -> Result<(), StoreError> {

@@ -51,9 +51,12 @@ pub(super) fn read(octets: &[u8], generation: u64) -> Option<(&[u8], usize)> {
 /// The records of a whole frame that was read before.
 pub(super) fn records(octets: &[u8]) -> &[u8] {
     let head = octets.first_chunk::<HEAD_LEN>();
-    let size = head.and_then(|head| head.last_chunk()).map(|size| u64::from_be_bytes(*size));
+    let size = head
+        .and_then(|head| head.last_chunk())
+        .map(|size| u64::from_be_bytes(*size));
     let end = size.and_then(|size| usize::try_from(size).ok()?.checked_add(HEAD_LEN));
-    end.and_then(|end| octets.get(HEAD_LEN..end)).unwrap_or_default()
+    end.and_then(|end| octets.get(HEAD_LEN..end))
+        .unwrap_or_default()
 }
 
 /// Whether a frame of `generation` was begun at the start of `octets`.

@@ -7,9 +7,9 @@ use std::task::Waker;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::frame;
 use super::moves::Moves;
 use super::records::{self, Published};
-use super::frame;
 use crate::base::ids::{Batch, QueueId};
 use crate::base::limits::STORE_BUFFER_KEPT;
 use crate::broker::store::Record;
@@ -117,7 +117,8 @@ impl Gather {
         for record in records {
             pending.put(record);
         }
-        self.gathered.store(pending.frames.octets.len(), Ordering::Relaxed);
+        self.gathered
+            .store(pending.frames.octets.len(), Ordering::Relaxed);
         let wake = std::mem::take(&mut pending.idle);
         drop(pending);
         if wake {

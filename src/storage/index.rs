@@ -197,7 +197,9 @@ impl Index {
         // What one of several blocks has of the octets isn't known.
         let number = first / BLOCK;
         let is_one = number == last / BLOCK && known.of_number(number).len() == 1;
-        let mut at = known.blocks.partition_point(|block| block.number < first / BLOCK);
+        let mut at = known
+            .blocks
+            .partition_point(|block| block.number < first / BLOCK);
         while let Some(block) = known.blocks.get_mut(at) {
             if block.number > last / BLOCK {
                 break;
@@ -214,7 +216,9 @@ impl Index {
             }
         }
         if !known.returns.is_empty() {
-            known.returns.retain(|position, _| !(first..=last).contains(position));
+            known
+                .returns
+                .retain(|position, _| !(first..=last).contains(position));
         }
     }
 
@@ -231,7 +235,11 @@ impl Index {
             && known.holds(position)
         {
             known.returns.insert(position, returns);
-            self.notes.entry(queue).or_default().returned.insert(position, returns);
+            self.notes
+                .entry(queue)
+                .or_default()
+                .returned
+                .insert(position, returns);
         }
     }
 
@@ -239,7 +247,12 @@ impl Index {
     pub(super) fn drop_queue(&mut self, queue: QueueId) {
         self.notes.remove(&queue);
         for block in self.queues.remove(&queue).unwrap_or_default().blocks {
-            shrink(&mut self.segments, block.segment, block.live.count(), block.bytes);
+            shrink(
+                &mut self.segments,
+                block.segment,
+                block.live.count(),
+                block.bytes,
+            );
         }
     }
 
@@ -266,7 +279,9 @@ impl Index {
 
     /// Whether the message is live, wherever it is.
     pub(super) fn is_live(&self, queue: QueueId, position: Position) -> bool {
-        self.queues.get(&queue).is_some_and(|known| known.holds(position.0))
+        self.queues
+            .get(&queue)
+            .is_some_and(|known| known.holds(position.0))
     }
 
     /// Whether the message was handed out, and how often it came back.
@@ -284,7 +299,9 @@ impl Index {
         let Some(known) = self.queues.get(&queue) else {
             return found;
         };
-        let start = known.blocks.partition_point(|block| block.number < from / BLOCK);
+        let start = known
+            .blocks
+            .partition_point(|block| block.number < from / BLOCK);
         let mut gathered = 0;
         for block in known.blocks.range(start..) {
             let is_next = found.last().is_none_or(|last| last.number != block.number);
@@ -297,7 +314,9 @@ impl Index {
                 wanted.live.remove(0, (from - first - 1) as u16);
             }
             if to - first < BLOCK - 1 {
-                wanted.live.remove((to - first + 1) as u16, BLOCK as u16 - 1);
+                wanted
+                    .live
+                    .remove((to - first + 1) as u16, BLOCK as u16 - 1);
             }
             if !wanted.live.is_empty() {
                 gathered += block.bytes * wanted.live.count() / block.live.count();
@@ -337,8 +356,15 @@ impl Index {
                 shrink(&mut self.segments, former.0, 1, former.1);
             }
         }
-        grow(&mut self.segments, block.segment, block.live.count(), block.bytes);
-        let at = known.blocks.partition_point(|other| other.key() < block.key());
+        grow(
+            &mut self.segments,
+            block.segment,
+            block.live.count(),
+            block.bytes,
+        );
+        let at = known
+            .blocks
+            .partition_point(|other| other.key() < block.key());
         known.blocks.insert(at, block);
     }
 }
@@ -347,7 +373,10 @@ impl QueueIndex {
     fn remainder(&self) -> Remainder {
         let sum = |of: fn(&Block) -> u64| self.blocks.iter().map(of).sum();
         let number = self.blocks.front().map(|block| block.number);
-        let lowest = self.blocks.iter().take_while(|block| Some(block.number) == number);
+        let lowest = self
+            .blocks
+            .iter()
+            .take_while(|block| Some(block.number) == number);
         let first = lowest.filter_map(|block| block.live.first().map(|p| block.position(p)));
         Remainder {
             messages: sum(|block| block.live.count()),

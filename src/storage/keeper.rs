@@ -303,7 +303,9 @@ impl Worker {
     /// Keeps a summary in the database. It may as well not be kept.
     fn note(&self, number: u64, summary: &[u8]) {
         let catalogue = &self.workshop.catalogue;
-        let kept = catalogue.put_summary(number, summary).and_then(|()| catalogue.flush());
+        let kept = catalogue
+            .put_summary(number, summary)
+            .and_then(|()| catalogue.flush());
         if let Err(error) = kept {
             tracing::warn!(%error, number, "no summary of a segment: a restart will read it");
         }

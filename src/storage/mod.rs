@@ -13,6 +13,7 @@ mod files;
 mod frame;
 mod gather;
 mod index;
+mod inspect;
 mod keeper;
 mod moves;
 mod pager;
@@ -49,6 +50,7 @@ pub use changes::{decode_change, encode_change};
 pub use codec::CodecError;
 pub use error::StoreError;
 pub use files::{DiskFiles, Files, LogFile};
+pub use inspect::{Inspection, QueueReport, SegmentReport};
 pub use space::free_space;
 
 /// The exit code of a process whose disk can't be trusted any more: `EX_IOERR`.

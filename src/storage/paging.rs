@@ -11,9 +11,9 @@ use super::index::{Block, Index};
 use super::positions::BLOCK;
 use super::reading::{SegmentReader, Stretch};
 use super::records::{Entries, Entry, Published};
+use crate::base::ids::Position;
 use crate::broker::message::Message;
 use crate::broker::store::{Load, Page, Stored};
-use crate::base::ids::Position;
 
 /// Reads what `load` asks for. What can't be read is left out and reported;
 /// `lost` hears of what never will be.
@@ -93,7 +93,12 @@ impl<'a> Part<'a> {
                 return;
             };
             let first = block.live.first().unwrap_or_default();
-            let extents: Vec<_> = block.extents.iter().filter(|e| e.last >= first).copied().collect();
+            let extents: Vec<_> = block
+                .extents
+                .iter()
+                .filter(|e| e.last >= first)
+                .copied()
+                .collect();
             for extent in extents {
                 let segment = block.segment;
                 match reader.read_exactly(segment, &(extent.start..extent.end)) {
@@ -174,7 +179,11 @@ impl<'a> Part<'a> {
     }
 
     fn lowest_found(&self) -> u64 {
-        self.found.iter().map(|m| m.position.0).min().unwrap_or(u64::MAX)
+        self.found
+            .iter()
+            .map(|m| m.position.0)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Whether what wasn't found is somewhere else by now. What was settled in

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::files::Files;
 use super::frame;
-use super::segment::LogDir;
+use super::segment::{HEADER_LEN, LogDir};
 
 /// Reads segments that are being written or are full.
 #[derive(Debug, Clone)]
@@ -59,6 +59,19 @@ impl SegmentReader {
             stretch.damaged.push(end..stretch.octets.len());
         }
         Ok(stretch)
+    }
+
+    /// Reads where the header is.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the file can't be read.
+    pub(super) fn head(&self, segment: u64) -> Result<[u8; HEADER_LEN], StoreError> {
+        let path = self.dir.segment(segment);
+        let mut head = [0; HEADER_LEN];
+        let file = self.files.open(&path);
+        let read = file.and_then(|file| file.read_at(&mut head, 0));
+        read.map_err(StoreError::io("read", &path))?;
+        Ok(head)
     }
 
     /// Reads all frames of a segment.

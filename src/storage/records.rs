@@ -94,10 +94,11 @@ pub(super) enum Entry<'a> {
 
 /// Appends a message that entered a queue.
 pub(super) fn put_publish(out: &mut Vec<u8>, published: &Published<'_>) {
-    let flags = u8::from(published.body.is_some()) * CHAINED
-        | u8::from(published.delivered) * DELIVERED
-        | u8::from(published.deadline.is_some()) * EXPIRES
-        | u8::from(published.returns > 0) * RETURNED;
+    let flag = |on, flag| if on { flag } else { 0 };
+    let flags = flag(published.body.is_some(), CHAINED)
+        | flag(published.delivered, DELIVERED)
+        | flag(published.deadline.is_some(), EXPIRES)
+        | flag(published.returns > 0, RETURNED);
     let mut head = Head::new(PUBLISH);
     head.put(flags.into());
     head.put(published.queue.0);
@@ -298,12 +299,18 @@ mod tests {
         for end in 0..out.len() {
             let cut: Vec<_> = Entries::new(&out[..end]).collect();
             let whole = cut.iter().filter(|entry| entry.is_ok()).count();
-            assert!(whole < expected.len() && cut.len() - whole <= 1, "cut at {end}");
+            assert!(
+                whole < expected.len() && cut.len() - whole <= 1,
+                "cut at {end}"
+            );
         }
     }
 
     #[test]
     fn flags_of_a_later_version_are_not_overlooked() {
-        assert_eq!(Entries::new(&[PUBLISH, 16, 1, 1, 0]).next(), Some(Err(CodecError)));
+        assert_eq!(
+            Entries::new(&[PUBLISH, 16, 1, 1, 0]).next(),
+            Some(Err(CodecError))
+        );
     }
 }

@@ -67,6 +67,12 @@ pub(super) fn replay(
         last_queue_id: catalogue.last_queue_id()?,
     };
     let numbers = replay.list()?;
+    if catalogue.is_new() && !numbers.is_empty() {
+        tracing::warn!(
+            segments = numbers.len(),
+            "the database is missing or empty: it is made again from the log"
+        );
+    }
     catalogue.retain_summaries(&numbers)?;
     for number in numbers {
         replay.segment(number)?;
@@ -150,9 +156,9 @@ impl Replay<'_> {
     fn segment(&mut self, number: u64) -> Result<(), StoreError> {
         let path = self.reader.dir.segment(number);
         let file = self.reader.files.open(&path);
-        let mut head = [0; HEADER_LEN];
-        let looked = file.and_then(|file| Ok((file.size()?, file.read_at(&mut head, 0)?)));
-        let (size, _) = looked.map_err(StoreError::io("read", &path))?;
+        let size = file.and_then(|file| file.size());
+        let size = size.map_err(StoreError::io("read", &path))?;
+        let head = self.reader.head(number)?;
         self.index.add_segment(number);
         match segment::read_header(&head) {
             Header::Generation(generation) if generation == number => {
@@ -180,7 +186,8 @@ impl Replay<'_> {
                 if !stretch.frames.is_empty() {
                     self.reader.set_aside(number, 0, &head)?;
                 } else {
-                    self.reader.set_aside(number, HEADER_LEN as u64, &stretch.octets)?;
+                    self.reader
+                        .set_aside(number, HEADER_LEN as u64, &stretch.octets)?;
                 }
             }
         }
@@ -219,7 +226,8 @@ impl Replay<'_> {
         }
         for range in &stretch.damaged {
             let octets = stretch.octets.get(range.clone()).unwrap_or_default();
-            self.reader.set_aside(number, start + range.start as u64, octets)?;
+            self.reader
+                .set_aside(number, start + range.start as u64, octets)?;
         }
         let end = stretch.frames.last().map_or(0, |frame| frame.end);
         let rest = stretch.octets.get(end..).unwrap_or_default();

@@ -25,7 +25,11 @@ pub(super) fn encode(index: &Index, segment: u64, about: About) -> Vec<u8> {
     let none = Notes::default();
     for (queue, known) in &index.queues {
         let notes = index.notes.get(queue);
-        let blocks: Vec<_> = known.blocks.iter().filter(|b| b.segment == segment).collect();
+        let blocks: Vec<_> = known
+            .blocks
+            .iter()
+            .filter(|b| b.segment == segment)
+            .collect();
         if notes.is_some() || !blocks.is_empty() {
             put_number(&mut out, queue.0);
             put_queue(&mut out, known, notes.unwrap_or(&none), &blocks);
@@ -289,7 +293,8 @@ mod tests {
                 return;
             }
             let before = self.model.len();
-            self.model.retain(|position, _| !(first..=last).contains(position));
+            self.model
+                .retain(|position, _| !(first..=last).contains(position));
             let bytes = (before - self.model.len()) as u64 * SIZE;
             self.enter(&Entry::Settle {
                 queue: QUEUE,
@@ -316,7 +321,8 @@ mod tests {
                 end: self.offset,
                 topology: None,
             };
-            self.summaries.push(encode(&self.index, self.segment, about));
+            self.summaries
+                .push(encode(&self.index, self.segment, about));
             self.segment += 1;
             self.offset = 32;
             self.index.add_segment(self.segment);

@@ -159,7 +159,12 @@ fn synchronous(dir: &Path) {
 /// How long it takes until a backlog's first message is read, with what the
 /// database has noted and without; and how fast all of it is.
 fn recovery(dir: &Path) {
-    for (messages, size) in [(100_000, 100), (1_000_000, 100), (10_000_000, 100), (100_000, 1024)] {
+    for (messages, size) in [
+        (100_000, 100),
+        (1_000_000, 100),
+        (10_000_000, 100),
+        (100_000, 1024),
+    ] {
         let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
         declare(&store);
         let made = message(1, size);

@@ -241,7 +241,8 @@ impl Life {
         let mut after = self.model.clone();
         let sure = self.steps.partition_point(|(batch, _)| *batch <= synced);
         let (sure, rest) = self.steps.split_at(sure);
-        sure.iter().for_each(|(_, step)| carry_out(&mut after, step));
+        sure.iter()
+            .for_each(|(_, step)| carry_out(&mut after, step));
         let found = found(recovered)?;
         let mut maybe = rest.iter().take_while(|(batch, _)| batch.0 <= synced.0 + 1);
         let only_sure = after.clone();

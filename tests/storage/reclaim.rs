@@ -164,14 +164,21 @@ fn a_damaged_message_does_not_keep_the_log_for_good() {
     change(&*store, &queue_declared(1));
     wait(&*store, change(&*store, &queue_declared(2)));
     for position in 1..=5 {
-        wait(&*store, publish(&*store, 1, position, &message(position, 300)));
+        wait(
+            &*store,
+            publish(&*store, 1, position, &message(position, 300)),
+        );
     }
     let segment = dir.path().join("log/0000000001.seg");
     disk.tamper(&segment, |octets| octets[900] ^= 4);
     push_aside(&store, 1);
     push_aside(&store, 1000);
     assert!(!disk.names().contains(&segment), "{:?}", disk.names());
-    let set_aside = disk.names().iter().filter(|path| path.extension().is_some_and(|e| e == "damaged")).count();
+    let set_aside = disk
+        .names()
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "damaged"))
+        .count();
     assert_eq!(set_aside, 1);
     let left = read_back(&*store, QueueId(1), Position(1), Position(5), 1);
     assert_eq!(left.len(), 4, "{left:?}");
@@ -191,7 +198,12 @@ fn pages_leave_nothing_out() {
         for step in [2, 1, 4, 3, 5] {
             let position = block * 5 + step;
             publish(&*store, 2, position, &message(position, 50));
-            batch = publish(&*store, 1, position, &message(position, (position % 900) as usize));
+            batch = publish(
+                &*store,
+                1,
+                position,
+                &message(position, (position % 900) as usize),
+            );
         }
         if block % 7 == 0 {
             wait(&*store, batch);

@@ -3,7 +3,7 @@
 use harrier::base::ids::{Position, QueueId};
 use harrier::broker::change::Change;
 use harrier::broker::store::{Record, Store};
-use harrier::storage::{LogStore, StoreError, StoreOptions};
+use harrier::storage::{Inspection, LogStore, StoreError, StoreOptions};
 use tempfile::tempdir;
 
 use crate::support::*;
@@ -266,4 +266,73 @@ fn a_batch_larger_than_a_segment_is_kept() {
     drop(store);
     let (_store, recovered) = open(dir.path());
     assert_eq!(positions(&recovered, 1), [1, 2, 3]);
+}
+
+#[test]
+fn a_directory_can_be_looked_into_without_a_broker() {
+    let dir = tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    change(&*store, &queue_declared(1));
+    change(&*store, &queue_declared(2));
+    for position in 1..=100 {
+        let batch = publish(&*store, 1, position, &message(position, 1000));
+        wait(&*store, batch);
+    }
+    // The first stays, and its segment with it.
+    for position in 2..=50 {
+        settle(&*store, 1, position);
+    }
+    let busy = Inspection::of(dir.path()).map(|_| ());
+    assert!(matches!(busy, Err(StoreError::Locked { .. })), "{busy:?}");
+    store.close().expect("closes");
+    drop(store);
+
+    let before = listing(dir.path());
+    let inspection = Inspection::of(dir.path()).expect("it can be read");
+    assert!(!inspection.is_damaged(), "{inspection:?}");
+    assert!(inspection.segments.len() > 2);
+    let names: Vec<_> = inspection.queues.iter().map(|q| q.name.as_str()).collect();
+    assert_eq!(names, ["queue-1", "queue-2"]);
+    let queue = inspection.queue("/", "queue-1").expect("it is there");
+    assert_eq!(queue.remainder.messages, 51);
+    let mut found = Vec::new();
+    inspection.messages(queue, |stored| {
+        found.push(stored.position.0);
+        assert_eq!(stored.message, message(stored.position.0, 1000));
+        found.len() < 40
+    });
+    assert_eq!(found, [1].into_iter().chain(51..=89).collect::<Vec<_>>());
+    drop(inspection);
+    assert_eq!(listing(dir.path()), before);
+
+    let segment = dir.path().join("log/0000000003.seg");
+    let mut octets = std::fs::read(&segment).expect("the segment");
+    octets[300] ^= 4;
+    std::fs::write(&segment, octets).expect("written");
+    std::fs::remove_file(dir.path().join("log/0000000002.seg")).expect("removed");
+    std::fs::write(dir.path().join("sled/db"), vec![7; 100_000]).expect("written");
+    let before = listing(dir.path());
+    let inspection = Inspection::of(dir.path()).expect("it can be read");
+    assert!(inspection.is_damaged());
+    assert_eq!(inspection.missing, [2]);
+    assert!(inspection.database.is_some());
+    let harmed = inspection.segments.iter().find(|s| s.path == segment);
+    assert_eq!(harmed.expect("it is there").damaged.len(), 1);
+    drop(inspection);
+    assert_eq!(listing(dir.path()), before);
+}
+
+/// All files below a directory, with their contents.
+fn listing(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
+        if entry.path().is_dir() {
+            found.append(&mut listing(&entry.path()));
+        } else {
+            let octets = std::fs::read(entry.path()).expect("a file");
+            found.push((entry.path(), octets));
+        }
+    }
+    found.sort();
+    found
 }

@@ -85,11 +85,18 @@ pub fn read_back(
         let mut page = pages.recv_timeout(Duration::from_secs(30)).expect("a page");
         assert_eq!(page.from, from);
         assert!(page.through >= from && page.through <= last, "{page:?}");
-        assert!(page.messages.iter().all(|m| (from..=page.through).contains(&m.position)));
+        assert!(
+            page.messages
+                .iter()
+                .all(|m| (from..=page.through).contains(&m.position))
+        );
         from = Position(page.through.0 + 1);
         found.append(&mut page.messages);
     }
-    assert!(found.is_sorted_by(|a, b| a.position < b.position), "{found:?}");
+    assert!(
+        found.is_sorted_by(|a, b| a.position < b.position),
+        "{found:?}"
+    );
     found
 }
 
