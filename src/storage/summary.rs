@@ -257,7 +257,7 @@ mod tests {
                 Step::Publish => {
                     // The next but one comes first now and then.
                     self.last += 1;
-                    if self.skipped.is_none() && self.last % 5 == 0 {
+                    if self.skipped.is_none() && self.last.is_multiple_of(5) {
                         self.skipped = Some(self.last);
                         self.last += 1;
                     }

@@ -142,7 +142,7 @@ impl Life {
                 }
                 // Mostly the oldest, as consumers do; some stay for long, so that
                 // they have to be written again.
-                let stays = |position: &&u64| self.hoards && **position % 10 == 0;
+                let stays = |position: &&u64| self.hoards && position.is_multiple_of(10);
                 let at = match self.rng.random_range(0..4) {
                     0 => self.rng.random_range(0..messages.len()),
                     _ => messages.keys().take_while(stays).count() % messages.len(),
