@@ -164,12 +164,22 @@ impl Catalogue {
         Ok(found)
     }
 
+    /// The segments that have a summary.
+    pub(super) fn summarized(&self) -> Result<Vec<u64>, StoreError> {
+        let mut segments = Vec::new();
+        for key in self.db.scan_prefix(b"s").keys() {
+            let key = key.map_err(database::failed("read", &self.path))?;
+            segments.extend(summarized_segment(&key));
+        }
+        segments.dedup();
+        Ok(segments)
+    }
+
     /// Forgets the summaries of segments that aren't there.
     pub(super) fn retain_summaries(&self, segments: &[u64]) -> Result<(), StoreError> {
         for key in self.db.scan_prefix(b"s").keys() {
             let key = key.map_err(database::failed("read", &self.path))?;
-            let segment = key.get(1..9).and_then(|octets| octets.try_into().ok());
-            let segment = segment.map(u64::from_be_bytes);
+            let segment = summarized_segment(&key);
             if !segment.is_some_and(|segment| segments.contains(&segment)) {
                 self.take(&key)?;
             }
@@ -403,6 +413,11 @@ pub(super) fn queue_ids(changes: &[Change]) -> HashSet<QueueId> {
 
 fn summary_key(segment: u64) -> Vec<u8> {
     [&b"s"[..], &segment.to_be_bytes()].concat()
+}
+
+fn summarized_segment(key: &[u8]) -> Option<u64> {
+    let octets = key.get(1..9)?.try_into().ok()?;
+    Some(u64::from_be_bytes(octets))
 }
 
 fn key(kind: u8, names: &[&str]) -> Vec<u8> {

@@ -5,8 +5,10 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -20,6 +22,7 @@ use super::paging;
 use super::reading::SegmentReader;
 use super::records::{Entries, Entry};
 use super::segment::{self, HEADER_LEN, Header, LogDir, Named};
+use super::summary;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::change::Change;
 use crate::broker::spec::QueueSpec;
@@ -93,10 +96,7 @@ impl Inspection {
         let catalogue = Catalogue::open_strictly(copy.path(), &files);
         let (catalogue, complaint) = match catalogue {
             Ok(catalogue) => {
-                let complaint = catalogue.is_new().then(|| match copy.missing {
-                    true => "it is missing".to_owned(),
-                    false => "nothing in it can be read".to_owned(),
-                });
+                let complaint = copy.complaint().filter(|_| catalogue.is_new());
                 (catalogue, complaint)
             }
             Err(error @ StoreError::UnknownVersion { .. }) => return Err(error),
@@ -119,6 +119,8 @@ impl Inspection {
         for number in &numbers {
             inspector.segment(*number)?;
         }
+        inspector.tell_torn_from_damaged();
+        let missing = missing(&numbers, &inspector.catalogue.summarized()?);
         let changes = inspector.catalogue.changes()?;
         inspector
             .index
@@ -128,7 +130,7 @@ impl Inspection {
         }
         Ok(Self {
             segments: inspector.segments,
-            missing: missing(&numbers),
+            missing,
             database: complaint,
             queues: queues(&changes, &inspector.index),
             reader: inspector.reader,
@@ -137,7 +139,7 @@ impl Inspection {
         })
     }
 
-    /// Whether something is lost or may be.
+    /// Whether something is lost or may be, or the database has to be made again.
     pub fn is_damaged(&self) -> bool {
         let is_damaged = |segment: &SegmentReport| !segment.header || !segment.damaged.is_empty();
         self.database.is_some() || !self.missing.is_empty() || self.segments.iter().any(is_damaged)
@@ -216,20 +218,35 @@ impl Inspector {
         }
         let end = stretch.frames.last().map_or(0, |frame| frame.end);
         let rest = stretch.octets.get(end..).unwrap_or_default();
+        let end = start + end as u64;
         let damaged = stretch.damaged.iter();
+        let damaged = damaged.map(|range| (start + range.start as u64, range.len() as u64));
+        // Full segments have a note of where they ended.
+        let noted = self.catalogue.summary(number)?;
+        let noted = noted.and_then(|summary| summary::about(&summary).ok());
+        let lost = noted.map_or(0, |about| about.end.saturating_sub(end));
         self.segments.push(SegmentReport {
             path,
             size: start + stretch.octets.len() as u64,
             header: header == Header::Generation(number),
             frames: stretch.frames.len() as u64,
             records,
-            damaged: damaged
-                .map(|range| (start + range.start as u64, range.len() as u64))
-                .collect(),
-            torn: frame::begins(rest, number).then_some(start + end as u64),
+            damaged: damaged.chain((lost > 0).then_some((end, lost))).collect(),
+            torn: (lost == 0 && frame::begins(rest, number)).then_some(end),
             live: 0,
         });
         Ok(())
+    }
+
+    /// Only behind the frames of the last segment may one have been begun and
+    /// not ended: what a crash leaves elsewhere is cut off by the next start.
+    fn tell_torn_from_damaged(&mut self) {
+        let earlier = self.segments.len().saturating_sub(1);
+        for segment in self.segments.iter_mut().take(earlier) {
+            if let Some(at) = segment.torn.take() {
+                segment.damaged.push((at, segment.size.saturating_sub(at)));
+            }
+        }
     }
 
     /// Enters the records of a frame; returns how many there are.
@@ -264,12 +281,15 @@ impl Inspector {
     }
 }
 
-fn missing(numbers: &[u64]) -> Vec<u64> {
-    let gaps = numbers.windows(2).filter_map(|pair| match *pair {
-        [before, after] => Some(before + 1..after),
-        _ => None,
-    });
-    gaps.flatten().collect()
+/// The segments that should be among those there are, or behind them: those
+/// before were not needed any more.
+fn missing(there: &[u64], summarized: &[u64]) -> Vec<u64> {
+    let (Some(first), Some(last)) = (there.first(), there.last()) else {
+        return Vec::new();
+    };
+    let within = (*first..=*last).filter(|number| there.binary_search(number).is_err());
+    let behind = summarized.iter().copied().filter(|number| number > last);
+    within.chain(behind).collect()
 }
 
 fn queues(changes: &[Change], index: &Index) -> Vec<QueueReport> {
@@ -309,6 +329,9 @@ fn lock(dir: &Path) -> Result<Option<Box<dyn LogFile>>, StoreError> {
     locked.map(Some)
 }
 
+/// Copies this process has made: each has a name of its own.
+static COPIES: AtomicU64 = AtomicU64::new(0);
+
 /// A copy of the database, gone when this is.
 struct Copied {
     dir: PathBuf,
@@ -318,22 +341,38 @@ struct Copied {
 
 impl Copied {
     fn of(database: &Path) -> Result<Self, StoreError> {
-        let name = format!("harrier-inspection-{}", std::process::id());
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("harrier-inspection-{}-{number}", std::process::id());
         let copied = Self {
             dir: std::env::temp_dir().join(name),
             missing: !database.exists(),
         };
         let to = copied.dir.join("sled");
-        let made = fs::create_dir_all(&to).and_then(|()| match copied.missing {
-            true => Ok(()),
-            false => copy_dir(database, &to),
-        });
+        // Of this name nothing may be there, least of all by somebody else.
+        let made = fs::DirBuilder::new().mode(0o700).create(&copied.dir);
+        let made = made
+            .and_then(|()| fs::create_dir(&to))
+            .and_then(|()| match copied.missing {
+                true => Ok(()),
+                false => copy_dir(database, &to),
+            });
         made.map_err(StoreError::io("copy", database))?;
         Ok(copied)
     }
 
     fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// What is wrong with a database if it opens and nothing is in it. That it
+    /// was never written to is no fault: it is put on disk now and then only.
+    fn complaint(&self) -> Option<String> {
+        let written = fs::metadata(self.dir.join("sled/db")).is_ok_and(|db| db.len() > 0);
+        match (self.missing, written) {
+            (true, _) => Some("it is missing".into()),
+            (false, true) => Some("nothing in it can be read".into()),
+            (false, false) => None,
+        }
     }
 }
 
