@@ -2,17 +2,21 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use harrier::base::config::Config;
-use harrier::broker::store::Store;
+use harrier::broker::store::{Store, Stored};
 use harrier::broker::vhosts::Vhosts;
-use harrier::cli::{self, Failure};
+use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
+use harrier::cli::{self, Below, Failure};
 use harrier::server::Server;
 use harrier::server::auth::ConfiguredUser;
 use harrier::server::shared::Shared;
-use harrier::storage::{LogStore, StoreOptions};
+use harrier::storage::{
+    Inspection, LogStore, QueueReport, SegmentReport, StoreError, StoreOptions,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -42,20 +46,25 @@ fn refuse_huge_pages() {
 
 fn main() -> ExitCode {
     refuse_huge_pages();
-    cli::run(|config| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::Failed(format!("cannot start threads: {error}")))?;
-        runtime.block_on(serve(config))
+    cli::run(Below {
+        serve: run,
+        store: StoreTools { look, messages },
     })
+}
+
+fn run(config: Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("cannot start threads: {error}")))?;
+    runtime.block_on(serve(config))
 }
 
 /// Serves until the process is told to stop.
 async fn serve(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let (store, recovered) = LogStore::open(&config.data_dir, StoreOptions::default())
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let (store, recovered) =
+        LogStore::open(&config.data_dir, StoreOptions::default()).map_err(failed)?;
     let vhosts = Vhosts::restore(Arc::clone(&store) as Arc<dyn Store>, recovered);
     let authenticator = Box::new(ConfiguredUser::new(&config));
     let wanted = config.amqp;
@@ -101,4 +110,73 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+fn failed(error: StoreError) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+/// For `harrier store check`.
+fn look(dir: &Path) -> Result<Directory, Failure> {
+    Ok(directory(&Inspection::of(dir).map_err(failed)?))
+}
+
+/// For `harrier store dump`.
+fn messages(
+    dir: &Path,
+    vhost: &str,
+    name: &str,
+    print: &mut PrintMessage<'_>,
+) -> Result<Directory, Failure> {
+    let found = Inspection::of(dir).map_err(failed)?;
+    let Some(queue) = found.queue(vhost, name) else {
+        return Err(Failure::Failed(format!(
+            "no durable queue '{name}' in vhost '{vhost}' of {}; `harrier store check` lists them",
+            dir.display()
+        )));
+    };
+    let delivered = queue.remainder.delivered;
+    found.messages(queue, |stored: Stored| {
+        let view = stored.message.view();
+        print(&StoredMessage {
+            position: stored.position.0,
+            exchange: view.exchange,
+            routing_key: view.routing_key,
+            properties: view.properties,
+            body: view.body,
+            redelivered: stored.position <= delivered || stored.returns > 0,
+            returns: stored.returns,
+            deadline: stored.deadline,
+        })
+    });
+    Ok(directory(&found))
+}
+
+fn directory(found: &Inspection) -> Directory {
+    let segment = |segment: &SegmentReport| Segment {
+        name: segment
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        size: segment.size,
+        header_damaged: !segment.header,
+        frames: segment.frames,
+        records: segment.records,
+        live: segment.live,
+        damaged: segment.damaged.clone(),
+        torn: segment.torn,
+    };
+    let queue = |queue: &QueueReport| Queue {
+        vhost: queue.vhost.clone(),
+        name: queue.name.clone(),
+        messages: queue.remainder.messages,
+        bytes: queue.remainder.bytes,
+    };
+    Directory {
+        segments: found.segments.iter().map(segment).collect(),
+        missing: found.missing.clone(),
+        database: found.database.clone(),
+        queues: found.queues.iter().map(queue).collect(),
+    }
 }

@@ -3,10 +3,12 @@
 //! Exit codes: 0 done, 1 failed (stderr says what and what to do), 2 usage.
 
 pub mod config_file;
+mod format;
 mod logging;
 pub mod perf;
 mod serve;
 mod status;
+pub mod store;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ use clap::{Parser, Subcommand};
 use self::perf::PerfCommand;
 use self::serve::ServeCommand;
 use self::status::StatusCommand;
+use self::store::{StoreCommand, StoreTools};
 use crate::base::config::Config;
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients can use unchanged.
@@ -47,20 +50,32 @@ enum Command {
     Serve(ServeCommand),
     /// Ask a broker whether it is there and what it is
     Status(StatusCommand),
+    /// Check a stopped broker's data directory, print messages in it
+    Store(StoreCommand),
     /// Load a broker, measure it, check that nothing was lost
     Perf(PerfCommand),
 }
 
-/// What runs the broker: it lies below everything the command line may know.
+/// What runs the broker.
 pub type Serve = fn(Config) -> Result<(), Failure>;
 
-/// Runs the command that the process was started with; `serve` is the broker.
-pub fn run(serve: Serve) -> ExitCode {
+/// What lies below everything the command line may know.
+#[derive(Debug, Clone, Copy)]
+pub struct Below {
+    /// Runs the broker.
+    pub serve: Serve,
+    /// Looks into data directories.
+    pub store: StoreTools,
+}
+
+/// Runs the command that the process was started with.
+pub fn run(below: Below) -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        None => arguments.serve.run(serve),
-        Some(Command::Serve(command)) => command.run(serve),
+        None => arguments.serve.run(below.serve),
+        Some(Command::Serve(command)) => command.run(below.serve),
         Some(Command::Status(status)) => status.run(),
+        Some(Command::Store(store)) => store.run(below.store),
         Some(Command::Perf(perf)) => perf.run(),
     };
     match outcome {

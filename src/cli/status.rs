@@ -1,12 +1,13 @@
 //! `harrier status`: is a broker there, and which?
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Failure;
+use super::format::{Format, print};
 use crate::base::limits::FRAME_MAX_BEFORE_TUNE;
 use crate::wire::encode::PROTOCOL_HEADER;
 use crate::wire::{FieldTable, FieldValue, Frame, Method};
@@ -32,15 +33,6 @@ pub struct StatusCommand {
     /// How to print it [default: table on a terminal, else json]
     #[arg(long)]
     format: Option<Format>,
-}
-
-/// How output is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
 }
 
 /// What a broker says of itself before anybody logs in.
@@ -77,12 +69,7 @@ impl StatusCommand {
                 format!("{:.1}", status.answered_in.as_secs_f64() * 1e3),
             ),
         ];
-        let default = if io::stdout().is_terminal() {
-            Format::Table
-        } else {
-            Format::Json
-        };
-        let printed = match self.format.unwrap_or(default) {
+        let printed = match Format::or_fitting(self.format) {
             Format::Table => rows
                 .map(|(name, value)| format!("{name:<16}{value}"))
                 .join("\n"),
@@ -94,7 +81,7 @@ impl StatusCommand {
                 serde_json::Value::from(object).to_string()
             }
         };
-        writeln!(io::stdout(), "{printed}").map_err(|error| Failure::Failed(error.to_string()))
+        print(&printed).map(drop)
     }
 }
 

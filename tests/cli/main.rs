@@ -10,4 +10,5 @@
 mod configuration;
 mod program;
 mod running;
+mod store;
 mod usage;

@@ -85,6 +85,16 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// Stops it as a service manager does.
+    pub fn stop(mut self) {
+        let command = format!("kill -TERM {}", self.child.id());
+        let told = Command::new("sh").args(["-c", &command]).status();
+        assert!(told.unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
         // It may have ended already.

@@ -11,6 +11,7 @@ fn help_shows_commands_and_examples() {
         "serve",
         "status",
         "perf",
+        "store",
         "Examples:",
         "harrier serve --config",
     ] {
@@ -24,7 +25,7 @@ fn help_shows_commands_and_examples() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["serve", "status", "perf"] {
+    for command in ["serve", "status", "perf", "store"] {
         let help = run(&mut harrier(&[command, "--help"]));
         assert_eq!(help.code, Some(0), "{command}");
         assert!(
@@ -54,6 +55,9 @@ fn what_makes_no_sense_is_a_usage_error() {
         (&["serve", "--log", "loud"], "loud"),
         (&["status", "--amqp", "nowhere"], "nowhere"),
         (&["status", "--format", "xml"], "xml"),
+        (&["store"], "check"),
+        (&["store", "dump"], "--queue"),
+        (&["store", "check", "--format", "xml"], "xml"),
     ] {
         run(&mut harrier(arguments)).fails(2, &[word]);
     }
