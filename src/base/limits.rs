@@ -43,9 +43,9 @@ pub const OUTBOX_COPY_MAX: usize = 4096;
 /// Bodies up to this are stored within their message's record.
 pub const MESSAGE_INLINE_MAX: usize = 8192;
 /// Octets of stored messages that a queue keeps in memory, while there is room.
-pub const QUEUE_RESIDENT_HIGH: u64 = 1024 * 1024;
+pub const QUEUE_RESIDENT_HIGH: u64 = 16 * 1024 * 1024;
 /// Octets of messages that such a queue reads back from the store at a time.
-pub const QUEUE_PAGE: u64 = 512 * 1024;
+pub const QUEUE_PAGE: u64 = 1024 * 1024;
 /// Octets of stored messages that all queues keep in memory before room is scarce.
 pub const RESIDENT_BUDGET: u64 = 64 * 1024 * 1024;
 /// Octets of stored messages that a queue keeps in memory when room is scarce.
