@@ -96,6 +96,10 @@ impl Catalogue {
         };
         catalogue.is_new = catalogue.number(VERSION_KEY)?.is_none();
         catalogue.check_version()?;
+        if catalogue.is_new {
+            // So that one killed soon isn't taken for one that was lost.
+            catalogue.make_durable()?;
+        }
         // All of it is looked at, so that damage shows now or not at all.
         catalogue.applied()?;
         catalogue.last_queue_id()?;

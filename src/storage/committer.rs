@@ -79,6 +79,7 @@ impl Committer {
         let mut spare = Frames::new();
         let mut moved = Frames::new();
         self.retire_prefix();
+        self.reclaim();
         while let Some(taken) = self.gather.take(spare) {
             let Taken {
                 mut frames,

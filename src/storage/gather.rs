@@ -41,7 +41,7 @@ pub(super) struct Gather {
 pub(super) struct Taken {
     /// The frames, to be sealed where they are.
     pub(super) frames: Frames,
-    /// The batch, unless there are only moves.
+    /// The batch, unless nothing was appended.
     pub(super) batch: Option<Batch>,
     /// Messages to be written again.
     pub(super) moves: Option<Moves>,
@@ -63,6 +63,8 @@ struct Pending {
     /// Settled positions that will become one record.
     run: Option<Run>,
     moves: Option<Moves>,
+    /// The committer is to have a look, though there is nothing to write.
+    nudged: bool,
     /// The number of the batch being gathered.
     batch: u64,
     /// The committer sleeps until somebody appends.
@@ -86,6 +88,7 @@ impl Gather {
                 frames: Frames::new(),
                 run: None,
                 moves: None,
+                nudged: false,
                 batch: 1,
                 idle: false,
                 closed: false,
@@ -137,18 +140,28 @@ impl Gather {
         self.arrived.notify_one();
     }
 
+    /// Has the committer look at the state of the log.
+    pub(super) fn nudge(&self) {
+        let mut pending = self.pending.lock();
+        pending.nudged = true;
+        pending.idle = false;
+        drop(pending);
+        self.arrived.notify_one();
+    }
+
     /// Waits for records and takes all there are. `frames`, whose content is
     /// dropped, is used for the next. `None` when closed and nothing is left.
     pub(super) fn take(&self, mut frames: Frames) -> Option<Taken> {
         frames.clear();
         let mut pending = self.pending.lock();
-        while pending.is_empty() && pending.moves.is_none() {
+        while pending.is_empty() && pending.moves.is_none() && !pending.nudged {
             if pending.closed {
                 return None;
             }
             pending.idle = true;
             self.arrived.wait(&mut pending);
         }
+        pending.nudged = false;
         let moves = pending.moves.take();
         if pending.is_empty() {
             return Some(Taken {

@@ -245,6 +245,8 @@ impl Worker {
                 orders.emptied = None;
                 drop(orders);
                 self.report_rest(segment);
+                // There may be another one to be emptied.
+                self.reading.gather.nudge();
             }
         }
     }
