@@ -63,8 +63,11 @@ fn run(config: Config) -> Result<(), Failure> {
 /// Serves until the process is told to stop.
 async fn serve(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let (store, recovered) =
-        LogStore::open(&config.data_dir, StoreOptions::default()).map_err(failed)?;
+    let options = StoreOptions {
+        segment_size: config.log_segment_size,
+        ..StoreOptions::default()
+    };
+    let (store, recovered) = LogStore::open(&config.data_dir, options).map_err(failed)?;
     let vhosts = Vhosts::restore(Arc::clone(&store) as Arc<dyn Store>, recovered);
     let authenticator = Box::new(ConfiguredUser::new(&config));
     let wanted = config.amqp;

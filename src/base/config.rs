@@ -36,6 +36,8 @@ pub struct Config {
     pub vm_memory_high_watermark: f64,
     /// Octets free on the disk of `data_dir` below which publishers are blocked.
     pub disk_free_limit: u64,
+    /// Octets of a segment of the log.
+    pub log_segment_size: u64,
     /// Consumers of one channel.
     pub consumer_max_per_channel: usize,
 }
@@ -56,6 +58,7 @@ impl Default for Config {
             max_message_size: limits::MESSAGE_SIZE_MAX,
             vm_memory_high_watermark: 0.6,
             disk_free_limit: limits::DISK_FREE_MIN,
+            log_segment_size: limits::SEGMENT_SIZE,
             consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
         }
     }

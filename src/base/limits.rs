@@ -1,5 +1,6 @@
 //! Every bound of the broker, by name. Over a bound is an error, never growth.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The smallest frame_max a peer may ask for (AMQP 0-9-1, 4.2.3).
@@ -62,6 +63,8 @@ pub const CONNECTIONS_MAX: usize = 65_536;
 pub const CONSUMERS_PER_CHANNEL_MAX: usize = 65_536;
 /// Octets of a segment of the write-ahead log, unless configured otherwise.
 pub const SEGMENT_SIZE: u64 = 32 * 1024 * 1024;
+/// The smallest and the largest segment that may be configured, octets.
+pub const SEGMENT_SIZES: RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
 /// The default for `disk_free_limit`, octets: so that what consumers settle can
 /// still be written, and the log goes on until they have made room.
 pub const DISK_FREE_MIN: u64 = 4 * SEGMENT_SIZE;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Failure;
 use super::logging::{LogFormat, LogLevel};
 use crate::base::config::Config;
-use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE};
+use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE, SEGMENT_SIZES};
 
 /// Every key of the configuration, each in the file, as a flag and as an
 /// environment variable. What is absent keeps its default.
@@ -72,6 +72,9 @@ pub struct Keys {
     /// Free disk space below which publishers are blocked, bytes [default: 134217728]
     #[arg(long, env = "HARRIER_DISK_FREE_LIMIT", value_name = "BYTES")]
     pub disk_free_limit: Option<u64>,
+    /// Size of the files the log is cut into, bytes [default: 33554432]
+    #[arg(long, env = "HARRIER_LOG_SEGMENT_SIZE", value_name = "BYTES")]
+    pub log_segment_size: Option<u64>,
     /// Consumers of one channel [default: 65536]
     #[arg(long, env = "HARRIER_CONSUMER_MAX_PER_CHANNEL", value_name = "N")]
     pub consumer_max_per_channel: Option<usize>,
@@ -128,6 +131,7 @@ impl Keys {
             max_message_size,
             vm_memory_high_watermark,
             disk_free_limit,
+            log_segment_size,
             consumer_max_per_channel
         )
     }
@@ -160,6 +164,7 @@ impl Keys {
                 .vm_memory_high_watermark
                 .unwrap_or(default.vm_memory_high_watermark),
             disk_free_limit: self.disk_free_limit.unwrap_or(default.disk_free_limit),
+            log_segment_size: self.log_segment_size.unwrap_or(default.log_segment_size),
             consumer_max_per_channel: self
                 .consumer_max_per_channel
                 .unwrap_or(default.consumer_max_per_channel),
@@ -179,6 +184,13 @@ fn check(config: &Config) -> Result<(), Failure> {
     if !(share > 0.0 && share <= 1.0) {
         return Err(Failure::Usage(format!(
             "vm_memory_high_watermark is {share}: expected more than 0 and at most 1"
+        )));
+    }
+    let segment_size = config.log_segment_size;
+    if !SEGMENT_SIZES.contains(&segment_size) {
+        let (least, most) = (SEGMENT_SIZES.start(), SEGMENT_SIZES.end());
+        return Err(Failure::Usage(format!(
+            "log_segment_size is {segment_size}: expected {least} to {most} bytes"
         )));
     }
     if config.max_message_size > CONTENT_SIZE_MAX {

@@ -15,6 +15,7 @@ mod gather;
 mod index;
 mod inspect;
 mod keeper;
+mod losses;
 mod moves;
 mod pager;
 mod paging;

@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::files::Files;
 use super::frame;
 use super::index::Index;
+use super::losses::Losses;
 use super::reading::{SegmentReader, Stretch};
 use super::records::{Entries, Entry};
 use super::segment::{self, HEADER_LEN, Header, LogDir, Named};
@@ -65,6 +66,7 @@ pub(super) fn replay(
         index: Index::default(),
         segments: VecDeque::new(),
         last_queue_id: catalogue.last_queue_id()?,
+        losses: Losses::default(),
     };
     let numbers = replay.list()?;
     if catalogue.is_new() && !numbers.is_empty() {
@@ -73,12 +75,14 @@ pub(super) fn replay(
             "the database is missing or empty: it is made again from the log"
         );
     }
+    replay.look_for_missing(&numbers)?;
     catalogue.retain_summaries(&numbers)?;
     for number in numbers {
         replay.segment(number)?;
     }
     replay.cut_tail()?;
     let changes = catalogue.changes()?;
+    replay.losses.report(&changes, dir);
     replay.index.retain_queues(&catalogue::queue_ids(&changes));
     let last = replay.segments.back().map_or(0, |segment| segment.number);
     let closed = |scanned: Scanned| Closed {
@@ -115,6 +119,7 @@ struct Replay<'a> {
     index: Index,
     segments: VecDeque<Scanned>,
     last_queue_id: QueueId,
+    losses: Losses,
 }
 
 impl Replay<'_> {
@@ -133,6 +138,12 @@ impl Replay<'_> {
             }
         }
         numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Reports segments that aren't there. Those before the first are done with.
+    fn look_for_missing(&mut self, numbers: &[u64]) -> Result<(), StoreError> {
+        let dir = &self.reader.dir;
         for pair in numbers.windows(2) {
             if let [before, after] = *pair
                 && after != before + 1
@@ -144,7 +155,21 @@ impl Replay<'_> {
                 );
             }
         }
-        Ok(numbers)
+        let first = numbers.first().copied().unwrap_or_default();
+        let last = numbers.last().copied().unwrap_or_default();
+        for number in self.catalogue.summarized()? {
+            if number < first || numbers.contains(&number) {
+                continue;
+            }
+            if number > last {
+                let missing = dir.segment(number);
+                tracing::error!(missing = %missing.display(), "a segment of the log is missing");
+            }
+            if let Some(summary) = self.catalogue.summary(number)? {
+                self.losses.add(number, &summary, &Index::default());
+            }
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &std::path::Path) -> Result<(), StoreError> {
@@ -200,13 +225,22 @@ impl Replay<'_> {
         let Some(summary) = self.catalogue.summary(number)? else {
             return Ok(None);
         };
-        let about = summary::about(&summary).ok().filter(|about| {
-            let applied = about.topology.is_none_or(|at| (number, at) <= self.applied);
-            applied && about.end <= size
-        });
-        let Some(about) = about else {
+        let Ok(about) = summary::about(&summary) else {
             return Ok(None);
         };
+        if about.end > size {
+            tracing::error!(
+                segment = %self.reader.dir.segment(number).display(),
+                octets = about.end - size,
+                "the end of a segment is missing: what was recorded there is lost"
+            );
+            self.scan(number, size)?;
+            self.losses.add(number, &summary, &self.index);
+            return Ok(self.segments.pop_back().map(|scanned| scanned.about));
+        }
+        if about.topology.is_some_and(|at| (number, at) > self.applied) {
+            return Ok(None);
+        }
         let restored = summary::restore(&summary, number, &mut self.index);
         restored.map_err(|_| self.catalogue.strange())?;
         Ok(Some(about))
