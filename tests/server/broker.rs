@@ -40,16 +40,7 @@ impl Broker {
 
     /// A broker on a data directory that outlives it.
     pub fn on(directory: &Path, flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_harrier"))
-            .env_clear()
-            .arg("serve")
-            .args(["--amqp", "127.0.0.1:0", "--data-dir"])
-            .arg(directory)
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Self::spawn(directory, flags);
         let logged = lines(child.stderr.take().unwrap());
         let said = lines(child.stdout.take().unwrap());
         let Ok(ready) = said.recv_timeout(PATIENCE) else {
@@ -69,6 +60,20 @@ impl Broker {
         }
     }
 
+    /// The process alone, which may not be ready yet.
+    pub fn spawn(directory: &Path, flags: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_harrier"))
+            .env_clear()
+            .arg("serve")
+            .args(["--amqp", "127.0.0.1:0", "--data-dir"])
+            .arg(directory)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     /// A client with channel 1 open.
     pub fn client(&self) -> Client {
         let mut client = Client::connect(self.address);
@@ -79,7 +84,7 @@ impl Broker {
     /// Waits for a line of the log that has all of `words`.
     pub fn logs(&mut self, words: &[&str]) {
         let fits = |line: &String| words.iter().all(|word| line.contains(word));
-        if self.log.iter().any(fits) {
+        if self.log().iter().any(fits) {
             return;
         }
         let deadline = Instant::now() + PATIENCE;
@@ -94,6 +99,12 @@ impl Broker {
                 return;
             }
         }
+    }
+
+    /// Everything logged so far.
+    pub fn log(&mut self) -> &[String] {
+        self.log.extend(self.logged.try_iter());
+        &self.log
     }
 
     /// The process's resident memory, bytes.

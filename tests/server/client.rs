@@ -383,68 +383,85 @@ impl Client {
     /// The next thing said that isn't a heartbeat.
     #[track_caller]
     pub fn said(&mut self) -> Said {
-        loop {
-            let said = self.said_or_beat();
-            if said != Said::Heartbeat {
-                return said;
-            }
-        }
+        self.try_said()
+            .unwrap_or_else(|error| panic!("nothing comes: {error}"))
     }
 
     /// The next thing said.
     #[track_caller]
     pub fn said_or_beat(&mut self) -> Said {
-        let Some((kind, channel, payload)) = self.frame() else {
-            return Said::HungUp;
+        self.try_said_or_beat()
+            .unwrap_or_else(|error| panic!("nothing comes: {error}"))
+    }
+
+    /// The next thing said that isn't a heartbeat, by a broker that may be gone
+    /// at any moment.
+    ///
+    /// # Errors
+    /// What the socket fails with; `UnexpectedEof` when it ends within a frame
+    /// or between the frames of a message.
+    pub fn try_said(&mut self) -> std::io::Result<Said> {
+        loop {
+            let said = self.try_said_or_beat()?;
+            if said != Said::Heartbeat {
+                return Ok(said);
+            }
+        }
+    }
+
+    fn try_said_or_beat(&mut self) -> std::io::Result<Said> {
+        let Some((kind, channel, payload)) = self.frame()? else {
+            return Ok(Said::HungUp);
         };
         if kind == FrameKind::Heartbeat {
-            return Said::Heartbeat;
+            return Ok(Said::Heartbeat);
         }
         assert_eq!(kind, FrameKind::Method, "a stray content frame");
         let method = Method::parse(&payload).unwrap();
         if method.has_content() {
-            let (properties, body) = self.content(channel);
-            return with_content(channel, method, properties, body);
+            let (properties, body) = self.content(channel)?;
+            return Ok(with_content(channel, method, properties, body));
         }
-        without_content(channel, method)
+        Ok(without_content(channel, method))
     }
 
     /// The header and body that follow a method: contiguous, as RabbitMQ sends them.
-    #[track_caller]
-    fn content(&mut self, channel: u16) -> (Vec<u8>, Vec<u8>) {
-        let (kind, on, payload) = self.frame().unwrap();
+    fn content(&mut self, channel: u16) -> std::io::Result<(Vec<u8>, Vec<u8>)> {
+        let (kind, on, payload) = self.frame_of_content()?;
         assert_eq!((kind, on), (FrameKind::Header, channel));
         let header = ContentHeader::parse(&payload).unwrap();
         Properties::parse(header.properties).unwrap();
         let mut body = Vec::new();
         while (body.len() as u64) < header.body_size {
-            let (kind, on, piece) = self.frame().unwrap();
+            let (kind, on, piece) = self.frame_of_content()?;
             assert_eq!((kind, on), (FrameKind::Body, channel));
             body.extend_from_slice(&piece);
         }
         assert_eq!(body.len() as u64, header.body_size);
-        (header.properties.to_vec(), body)
+        Ok((header.properties.to_vec(), body))
+    }
+
+    fn frame_of_content(&mut self) -> std::io::Result<(FrameKind, u16, Vec<u8>)> {
+        let frame = self.frame()?;
+        frame.ok_or_else(|| cut_short("the broker hung up within a message"))
     }
 
     /// The next frame; `None` once the broker has hung up.
-    #[track_caller]
-    fn frame(&mut self) -> Option<(FrameKind, u16, Vec<u8>)> {
+    fn frame(&mut self) -> std::io::Result<Option<(FrameKind, u16, Vec<u8>)>> {
         loop {
             if let Some((frame, len)) = Frame::cut(&self.input, u32::MAX - 8).unwrap() {
                 let cut = (frame.kind, frame.channel, frame.payload.to_vec());
                 self.largest = self.largest.max(len);
                 bytes::Buf::advance(&mut self.input, len);
-                return Some(cut);
+                return Ok(Some(cut));
             }
             let mut piece = [0; 65_536];
             match self.stream.read(&mut piece) {
-                Ok(0) => {
-                    assert!(self.input.is_empty(), "the broker hung up within a frame");
-                    return None;
-                }
+                Ok(0) if self.input.is_empty() => return Ok(None),
+                Ok(0) => return Err(cut_short("the broker hung up within a frame")),
                 Ok(read) => self.input.extend_from_slice(&piece[..read]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("nothing comes: {error}"),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -459,6 +476,10 @@ impl Client {
         }
         rest
     }
+}
+
+fn cut_short(what: &str) -> std::io::Error {
+    std::io::Error::new(ErrorKind::UnexpectedEof, what)
 }
 
 fn with_content(channel: u16, method: Method<'_>, properties: Vec<u8>, body: Vec<u8>) -> Said {
