@@ -18,6 +18,7 @@ mod broker;
 #[allow(dead_code, reason = "shared with the tests of the server")]
 #[path = "../server/client.rs"]
 mod client;
+mod faults;
 mod inspection;
 mod ledger;
 mod link;

@@ -91,7 +91,7 @@ fn what_was_confirmed_survives_kill_9_under_any_load() {
 /// Starts the broker, which may be killed before it is ready.
 fn recover(directory: &Path, ledger: &Mutex<Ledger>, rng: &mut SmallRng) -> Broker {
     while rng.random_range(0..3) == 0 {
-        let mut broker: Child = Broker::spawn(directory, &[]);
+        let mut broker: Child = Broker::spawn(&mut Broker::command(directory, &[]));
         pause(Duration::from_millis(rng.random_range(RECOVERY_MS)));
         broker.kill().unwrap();
         broker.wait().unwrap();

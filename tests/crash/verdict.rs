@@ -176,12 +176,19 @@ impl Ledger {
             let Some(copy) = self.copy(queue, id) else {
                 continue;
             };
-            let same_place = copy.place() == Some(queue);
-            let handed_out = copy.handed_out.filter(|tick| *tick < fenced && same_place);
+            let stayed = copy.place() == Some(queue);
+            let handed_out = copy.handed_out;
             let len = copy.len;
-            if handed_out.is_some() && !seen.redelivered {
+            let known = handed_out.is_some_and(|tick| tick < fenced);
+            if stayed && known && !seen.redelivered {
                 let text = format!("{id} in {}", queue.name());
                 self.fault("handed out before and not redelivered", text);
+            }
+            // Elsewhere somebody may have been handed it and died.
+            let never = handed_out.is_none() && queue.spec().untouched;
+            if stayed && never && seen.redelivered {
+                let text = format!("{id} in {}", queue.name());
+                self.fault("never handed out and redelivered", text);
             }
             if seen.len != len {
                 let text = format!("{id} in {}: {} octets of {len}", queue.name(), seen.len);

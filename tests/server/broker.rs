@@ -40,7 +40,12 @@ impl Broker {
 
     /// A broker on a data directory that outlives it.
     pub fn on(directory: &Path, flags: &[&str]) -> Self {
-        let mut child = Self::spawn(directory, flags);
+        Self::of(&mut Self::command(directory, flags))
+    }
+
+    /// The broker that a command starts.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = Self::spawn(command);
         let logged = lines(child.stderr.take().unwrap());
         let said = lines(child.stdout.take().unwrap());
         let Ok(ready) = said.recv_timeout(PATIENCE) else {
@@ -60,14 +65,21 @@ impl Broker {
         }
     }
 
-    /// The process alone, which may not be ready yet.
-    pub fn spawn(directory: &Path, flags: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_harrier"))
+    /// The command that starts one.
+    pub fn command(directory: &Path, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harrier"));
+        command
             .env_clear()
             .arg("serve")
             .args(["--amqp", "127.0.0.1:0", "--data-dir"])
             .arg(directory)
-            .args(flags)
+            .args(flags);
+        command
+    }
+
+    /// The process alone, which may not be ready yet.
+    pub fn spawn(command: &mut Command) -> Child {
+        command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
