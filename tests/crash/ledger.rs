@@ -323,18 +323,22 @@ impl Ledger {
         (root, id, copy.steps.len())
     }
 
-    /// A queue is about to be emptied: what it has goes, all of it published by
-    /// this link or seen before.
+    /// A queue is about to be purged or deleted: what it has goes.
     pub fn emptied(&mut self, link: Link, queue: Queue) -> Vec<Move> {
-        let there = self.copies[queue.root().0].iter();
-        let ids: Vec<Id> = there
-            .filter(|(_, copy)| copy.place() == Some(queue))
-            .map(|(id, _)| *id)
-            .collect();
-        let moves: Vec<_> = ids
-            .into_iter()
-            .map(|id| self.step(link, queue, id, false))
-            .collect();
+        let (root, tick) = (queue.root(), self.tick());
+        let step = Step {
+            place: None,
+            by: link,
+            tick,
+        };
+        let mut moves = Vec::new();
+        for (id, copy) in &mut self.copies[root.0] {
+            if copy.place() == Some(queue) {
+                copy.steps.push(step);
+                copy.handed_out = None;
+                moves.push((root, *id, copy.steps.len()));
+            }
+        }
         self.count("emptied");
         moves
     }
