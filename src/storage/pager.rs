@@ -227,8 +227,13 @@ impl Worker {
         let mut mover = match mover {
             Ok(mover) => mover,
             Err(error) => {
-                tracing::error!(%error, "a segment can't be read: it stays");
                 self.orders.0.lock().emptied = None;
+                if index.lock().live_in(segment) > 0 {
+                    tracing::error!(%error, "a segment can't be read: it stays");
+                } else {
+                    // It went by itself; there may be another one to be emptied.
+                    gather.nudge();
+                }
                 return;
             }
         };

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::error::StoreError;
 use super::index::{Block, Index};
 use super::positions::BLOCK;
 use super::reading::{SegmentReader, Stretch};
@@ -66,8 +67,9 @@ struct Part<'a> {
     found: Vec<Stored>,
     /// It stopped because that was enough.
     enough: bool,
-    /// The disk didn't give everything.
-    unreadable: bool,
+    /// Why the disk didn't give everything. A segment that isn't there may have
+    /// gone since it was looked up, which is nothing to report.
+    unreadable: Vec<StoreError>,
     /// What is no frame: segment, offset, octets.
     damaged: Vec<(u64, u64, Vec<u8>)>,
 }
@@ -81,7 +83,7 @@ impl<'a> Part<'a> {
             bytes: 0,
             found: Vec::new(),
             enough: false,
-            unreadable: false,
+            unreadable: Vec::new(),
             damaged: Vec::new(),
         }
     }
@@ -106,10 +108,7 @@ impl<'a> Part<'a> {
                         self.take(at, &stretch);
                         self.note_damage(segment, &stretch);
                     }
-                    Err(error) => {
-                        self.unreadable = true;
-                        tracing::error!(%error, "stored messages can't be read");
-                    }
+                    Err(error) => self.unreadable.push(error),
                 }
                 if self.enough {
                     return;
@@ -240,7 +239,10 @@ impl<'a> Part<'a> {
                 messages = block.live.count(),
                 "stored messages can't be read: they are left out"
             );
-            if self.unreadable {
+            for error in &self.unreadable {
+                tracing::error!(%error, "stored messages can't be read");
+            }
+            if !self.unreadable.is_empty() {
                 continue;
             }
             for (segment, offset, octets) in &self.damaged {
