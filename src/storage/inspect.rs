@@ -238,10 +238,12 @@ impl Inspector {
         Ok(())
     }
 
-    /// Only behind the frames of the last segment may one have been begun and
-    /// not ended: what a crash leaves elsewhere is cut off by the next start.
+    /// Only behind the last frame of all may one have been begun and not ended:
+    /// what a crash leaves elsewhere is cut off by the next start. A segment
+    /// without frames was made ready, and not written yet.
     fn tell_torn_from_damaged(&mut self) {
-        let earlier = self.segments.len().saturating_sub(1);
+        let written = |segment: &SegmentReport| segment.frames > 0;
+        let earlier = self.segments.iter().rposition(written).unwrap_or_default();
         for segment in self.segments.iter_mut().take(earlier) {
             if let Some(at) = segment.torn.take() {
                 segment.damaged.push((at, segment.size.saturating_sub(at)));
