@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, PATIENCE};
+use crate::check::check;
 use crate::client::{Client, PERSISTENT, Said, ack};
 use crate::message::Id;
 
@@ -20,8 +22,12 @@ const EXIT_DISK_FAILED: i32 = 74;
 const UNBLOCKED: (u16, u16) = (10, 61);
 /// Octets of a body, so that a few make several segments of the log.
 const LARGE: usize = 1 << 20;
-/// The same for many.
+/// The same for segments that are as small as they may be.
+const MEDIUM: usize = 5000;
+/// Octets of a body of which many go to a segment.
 const SMALL: usize = 500;
+/// Has the broker make segments as small as they may be.
+const SEGMENTS: [&str; 2] = ["--log-segment-size", "65536"];
 
 fn id(seq: u32) -> Id {
     Id { publisher: 1, seq }
@@ -126,42 +132,103 @@ fn a_flipped_bit_costs_a_frame_and_is_reported() {
         fs::write(&segment, octets).unwrap();
         let mut broker = Broker::on(directory.path(), &[]);
         holds_all_but(&broker, &[20], 40, &format!("{how:?}"));
-        broker.logs(&["ERROR", name(&segment)]);
+        broker.logs(&["ERROR", "the log is damaged", name(&segment)]);
     }
+}
+
+/// The numbers that aren't there any more, which are those of a part of the log;
+/// the log says how many of which queue.
+#[track_caller]
+fn lost_and_reported(broker: &mut Broker, last: u32, segment: &Path) -> Vec<u32> {
+    let mut left = contents(broker, "even");
+    left.extend(contents(broker, "odd"));
+    let lost: Vec<u32> = (1..=last).filter(|n| !left.contains(n)).collect();
+    assert_eq!(
+        lost,
+        (lost[0]..lost[0] + lost.len() as u32).collect::<Vec<_>>()
+    );
+    for (queue, remainder) in [("even", 0), ("odd", 1)] {
+        let of_queue = lost.iter().filter(|n| *n % 2 == remainder).count();
+        let (queue, count) = (
+            format!("queue=\"{queue}\""),
+            format!("messages={of_queue} "),
+        );
+        broker.logs(&["ERROR", "are lost", &queue, &count, name(segment)]);
+    }
+    lost
 }
 
 #[test]
 fn a_truncated_segment_costs_what_was_behind_and_is_reported() {
     for how in [End::Killed, End::Stopped] {
         let directory = tempfile::tempdir().unwrap();
-        let broker = Broker::on(directory.path(), &[]);
-        fill(&broker, 1..=40, SMALL);
+        let broker = Broker::on(directory.path(), &SEGMENTS);
+        fill(&broker, 1..=80, MEDIUM);
         end(broker, how);
-        let (segment, at) = find(directory.path(), 30, SMALL);
+        let (segment, at) = find(directory.path(), 30, MEDIUM);
         let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
         file.set_len(at as u64).unwrap();
-        let mut broker = Broker::on(directory.path(), &[]);
-        holds_all_but(&broker, &[], 29, &format!("{how:?}"));
-        broker.logs(&[name(&segment)]);
+        let mut broker = Broker::on(directory.path(), &SEGMENTS);
+        broker.logs(&["ERROR", "the end of a segment is missing", name(&segment)]);
+        let lost = lost_and_reported(&mut broker, 80, &segment);
+        assert!(lost[0] == 30 && lost.len() < 20, "{how:?}: {lost:?}");
     }
+}
+
+/// Nothing tells this from a crash while it was written.
+#[test]
+fn a_truncated_last_segment_is_cut_where_it_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::on(directory.path(), &[]);
+    fill(&broker, 1..=40, SMALL);
+    end(broker, End::Killed);
+    let (segment, at) = find(directory.path(), 30, SMALL);
+    let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    file.set_len(at as u64).unwrap();
+    let mut broker = Broker::on(directory.path(), &[]);
+    holds_all_but(&broker, &[], 29, "killed");
+    broker.logs(&["WARN", "a frame that was cut off", name(&segment)]);
+}
+
+/// The next segment is made before this one is full.
+#[test]
+fn a_frame_cut_off_ahead_of_a_segment_made_ready_is_no_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::on(directory.path(), &SEGMENTS);
+    fill(&broker, 1..=8, MEDIUM);
+    let deadline = Instant::now() + PATIENCE;
+    while segments(directory.path()).len() < 2 {
+        assert!(Instant::now() < deadline, "no second segment");
+        std::thread::yield_now();
+    }
+    end(broker, End::Killed);
+    let (segment, at) = find(directory.path(), 8, MEDIUM);
+    let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    file.set_len(at as u64).unwrap();
+    let checked = check(directory.path());
+    assert!(!checked.damaged, "{}", checked.complaint);
+    assert!(checked.report["segments"][0]["torn_at"].is_u64());
+    let mut broker = Broker::on(directory.path(), &SEGMENTS);
+    holds_all_but(&broker, &[], 7, "killed");
+    broker.logs(&["WARN", "a frame that was cut off", name(&segment)]);
 }
 
 #[test]
 fn a_missing_segment_costs_what_it_held_and_is_reported() {
     for how in [End::Killed, End::Stopped] {
         let directory = tempfile::tempdir().unwrap();
-        let broker = Broker::on(directory.path(), &[]);
-        fill(&broker, 1..=80, LARGE);
+        let broker = Broker::on(directory.path(), &SEGMENTS);
+        fill(&broker, 1..=80, MEDIUM);
         end(broker, how);
-        fs::remove_file(&segments(directory.path())[1]).unwrap();
-        let mut broker = Broker::on(directory.path(), &[]);
-        let mut left = contents(&broker, "even");
-        left.extend(contents(&broker, "odd"));
-        let lost: Vec<u32> = (1..=80).filter(|n| !left.contains(n)).collect();
-        let (first, last) = (lost[0], lost[lost.len() - 1]);
-        assert_eq!(lost, (first..=last).collect::<Vec<_>>(), "{how:?}");
-        assert!(first > 10 && lost.len() > 10 && last < 80, "{lost:?}");
-        broker.logs(&["ERROR", "missing"]);
+        let segment = segments(directory.path())[1].clone();
+        fs::remove_file(&segment).unwrap();
+        let mut broker = Broker::on(directory.path(), &SEGMENTS);
+        broker.logs(&["ERROR", "segments of the log are missing", "missing=1"]);
+        let lost = lost_and_reported(&mut broker, 80, &segment);
+        assert!(
+            lost[0] > 5 && (5..20).contains(&lost.len()),
+            "{how:?}: {lost:?}"
+        );
     }
 }
 

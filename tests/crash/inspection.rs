@@ -47,6 +47,11 @@ pub fn inspect(address: SocketAddr, ledger: &mut Ledger, link: Link) -> io::Resu
             let text = format!("{}: {} of {ready}", queue.name(), seen.len());
             ledger.fault("a count", text);
         }
+        let on_disk = ledger.on_disk.get(queue.name());
+        if let Some(on_disk) = on_disk.filter(|on_disk| **on_disk != seen.len() as u64) {
+            let text = format!("{}: {} of {on_disk}", queue.name(), seen.len());
+            ledger.fault("a count by store check", text);
+        }
         let tags = (1..).zip(&seen);
         let tags = tags.filter_map(|(tag, seen)| Some((tag, seen.id?)));
         held.push(Held {

@@ -18,6 +18,10 @@ pub type Tick = u64;
 /// How many links a round may have.
 pub const LINKS_OF_A_ROUND: u32 = 16;
 
+/// Octets that a message takes besides its body and properties: the names it was
+/// published to, and the head of its record.
+const ENVELOPE: usize = 48;
+
 /// A client's connection in a round; it publishes under this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link(pub u32);
@@ -44,6 +48,8 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Copy {
     pub len: usize,
+    /// Octets of its properties where it was seen last.
+    pub properties: usize,
     pub persistent: bool,
     /// The steps taken. Before the first it was nowhere.
     pub steps: Vec<Step>,
@@ -111,6 +117,8 @@ pub struct Ledger {
     copies: Vec<HashMap<Id, Copy>>,
     unconfirmed: HashMap<Link, Unconfirmed>,
     pub units: Vec<Unit>,
+    /// Messages of each queue before the broker was started, as the tool counts.
+    pub on_disk: BTreeMap<String, u64>,
     pub doomed: Doomed,
     /// Everything handed out before this is known on disk to have been.
     pub fenced: Tick,
@@ -130,6 +138,7 @@ impl Ledger {
             copies: Queue::all().map(|_| HashMap::new()).collect(),
             unconfirmed: HashMap::new(),
             units: Vec::new(),
+            on_disk: BTreeMap::new(),
             doomed: Doomed::There,
             fenced: 0,
             killed: false,
@@ -156,11 +165,12 @@ impl Ledger {
         *self.done.entry(what).or_default() += 1;
     }
 
-    /// Octets of the bodies that are somewhere.
+    /// Octets of the messages that are somewhere, as they were last seen.
     pub fn live_octets(&self) -> u64 {
         let copies = self.copies.iter().flat_map(HashMap::values);
         let live = copies.filter(|copy| copy.place().is_some());
-        live.map(|copy| copy.len as u64).sum()
+        live.map(|copy| (copy.len + copy.properties + ENVELOPE) as u64)
+            .sum()
     }
 
     /// The copies published to a queue.
@@ -185,6 +195,7 @@ impl Ledger {
         let by = Link(id.publisher);
         let copy = |queue: Queue| Copy {
             len,
+            properties: 0,
             persistent,
             steps: vec![Step {
                 place: Some(queue),
@@ -226,9 +237,17 @@ impl Ledger {
         } else {
             confirmed.extend(waiting.publishes.remove(&tag));
         }
-        let Some(&(latest, _)) = confirmed.iter().max_by_key(|(tick, _)| tick) else {
+        if confirmed.is_empty() {
             return self.fault("confirm of nothing", format!("{link:?}: {tag}"));
-        };
+        }
+        // A transient message is confirmed whatever the disk has.
+        let copies = &self.copies;
+        let is_kept = |(root, id, _): &Move| copies[root.0].get(id).is_some_and(|c| c.persistent);
+        let durable = confirmed
+            .iter()
+            .filter(|(_, moves)| moves.iter().any(is_kept));
+        let latest = durable.map(|(tick, _)| *tick).max().unwrap_or_default();
+        *self.done.entry("confirmed").or_default() += confirmed.len() as u64;
         let mut moves: Vec<Move> = confirmed.into_iter().flat_map(|(_, moves)| moves).collect();
         // The log has them in the order they were sent on a connection.
         while let Some((_, step)) = waiting.settles.pop_front_if(|(tick, _)| *tick < latest) {
@@ -236,7 +255,6 @@ impl Ledger {
         }
         self.fenced = self.fenced.max(latest);
         self.make_certain(&moves);
-        *self.done.entry("confirmed").or_default() += moves.len() as u64;
     }
 
     /// These steps are on disk.

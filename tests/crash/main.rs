@@ -16,6 +16,7 @@
 #[allow(dead_code, reason = "shared with the tests of the server")]
 #[path = "../server/broker.rs"]
 mod broker;
+mod check;
 #[allow(dead_code, reason = "shared with the tests of the server")]
 #[path = "../server/client.rs"]
 mod client;

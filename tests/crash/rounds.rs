@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::broker::{Broker, PATIENCE};
+use crate::check::check;
 use crate::inspection::inspect;
 use crate::ledger::{LINKS_OF_A_ROUND, Ledger, Link};
 use crate::link::Linked;
@@ -25,8 +26,12 @@ const ROUNDS: u64 = 8;
 const LOAD_MS: std::ops::Range<u64> = 100..800;
 /// How far a recovery gets that is cut short.
 const RECOVERY_MS: std::ops::Range<u64> = 0..200;
-/// What the log may take besides twice of what lives, octets: ten segments.
-const LOG_ALLOWANCE: u64 = 320 << 20;
+/// Octets of a segment unless `HARRIER_CRASH_SEGMENT` says otherwise: few, so
+/// that segments are emptied and go in every round.
+const SEGMENT: u64 = 1 << 20;
+/// Segments that the log may have besides twice what lives: what the manual
+/// says of the data directory.
+const SEGMENTS_MORE: u64 = 10;
 /// The link that looks and puts away.
 const INSPECTOR: u32 = LINKS_OF_A_ROUND - 1;
 /// What the load has to have done by the end, or it proves nothing.
@@ -58,17 +63,21 @@ fn pause(duration: Duration) {
 fn what_was_confirmed_survives_kill_9_under_any_load() {
     let rounds = number("HARRIER_CRASH_ROUNDS").unwrap_or(ROUNDS) as u32;
     let seed = number("HARRIER_CRASH_SEED").unwrap_or_else(rand::random);
+    let segment = number("HARRIER_CRASH_SEGMENT").unwrap_or(SEGMENT);
     let directory = tempfile::tempdir().unwrap();
     let mut rng = SmallRng::seed_from_u64(seed);
     let ledger = Arc::new(Mutex::new(Ledger::new()));
     for round in 1..=rounds + 1 {
-        let mut broker = recover(directory.path(), &ledger, &mut rng);
+        if round > 1 {
+            take_stock(directory.path(), &ledger);
+        }
+        let mut broker = recover(directory.path(), segment, &ledger, &mut rng);
         if round == 1 {
             topology::declare(&mut broker.client());
         }
         look(&broker, &ledger, round);
         note_errors(&mut broker, &ledger);
-        measure(directory.path(), &ledger);
+        measure(directory.path(), segment, &ledger);
         if !ledger.lock().faults.is_empty() {
             let kept = directory.keep();
             report(&ledger.lock(), round, seed, &kept);
@@ -88,16 +97,33 @@ fn what_was_confirmed_survives_kill_9_under_any_load() {
     }
 }
 
+/// What a killed broker leaves isn't damage. Notes how much of it there is.
+fn take_stock(directory: &Path, ledger: &Mutex<Ledger>) {
+    let checked = check(directory);
+    let mut ledger = ledger.lock();
+    if checked.damaged {
+        ledger.fault("damage found by store check", checked.complaint);
+    }
+    let queues = checked.report["queues"].as_array().unwrap().iter();
+    let counts = queues.map(|queue| {
+        let name = queue["name"].as_str().unwrap();
+        (name.to_owned(), queue["messages"].as_u64().unwrap())
+    });
+    ledger.on_disk = counts.collect();
+}
+
 /// Starts the broker, which may be killed before it is ready.
-fn recover(directory: &Path, ledger: &Mutex<Ledger>, rng: &mut SmallRng) -> Broker {
+fn recover(directory: &Path, segment: u64, ledger: &Mutex<Ledger>, rng: &mut SmallRng) -> Broker {
+    let segment = segment.to_string();
+    let mut command = Broker::command(directory, &["--log-segment-size", &segment]);
     while rng.random_range(0..3) == 0 {
-        let mut broker: Child = Broker::spawn(&mut Broker::command(directory, &[]));
+        let mut broker: Child = Broker::spawn(&mut command);
         pause(Duration::from_millis(rng.random_range(RECOVERY_MS)));
         broker.kill().unwrap();
         broker.wait().unwrap();
         ledger.lock().count("killed while recovering");
     }
-    Broker::on(directory, &[])
+    Broker::of(&mut command)
 }
 
 /// Holds what is there against what should be.
@@ -119,8 +145,8 @@ fn note_errors(broker: &mut Broker, ledger: &Mutex<Ledger>) {
 }
 
 /// What is dead doesn't stay on disk for the sake of a few that live beside it.
-fn measure(directory: &Path, ledger: &Mutex<Ledger>) {
-    let bound = 2 * ledger.lock().live_octets() + LOG_ALLOWANCE;
+fn measure(directory: &Path, segment: u64, ledger: &Mutex<Ledger>) {
+    let bound = 2 * ledger.lock().live_octets() + SEGMENTS_MORE * segment;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let taken = octets_on_disk(&directory.join("log"));

@@ -176,6 +176,7 @@ impl Ledger {
             let Some(copy) = self.copy(queue, id) else {
                 continue;
             };
+            copy.properties = seen.properties.len();
             let stayed = copy.place() == Some(queue);
             let handed_out = copy.handed_out;
             let len = copy.len;
