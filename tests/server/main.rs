@@ -10,6 +10,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod backlogs;
 mod broker;
 mod client;
 mod closing;

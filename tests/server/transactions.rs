@@ -160,3 +160,48 @@ fn settling_everything_means_what_is_outstanding_then() {
     assert_eq!(client.get("q").unwrap().2.body, b"second");
     assert!(client.get("q").is_none());
 }
+
+#[test]
+fn what_was_committed_survives_whole_and_what_was_not_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::on(directory.path(), &[]);
+    let mut client = transactional(&broker);
+    let arguments = FieldTable::from_iter([
+        ("x-dead-letter-exchange", "".into()),
+        ("x-dead-letter-routing-key", "dead".into()),
+    ]);
+    client.declare_durable("in", arguments);
+    client.declare_durable("dead", FieldTable::new());
+    client.confirm_select(1);
+    for body in [b"a", b"b", b"c", b"d"] {
+        client.publish(1, ("", "in"), PERSISTENT, body);
+    }
+    client.confirmed(4);
+    client.consume(2, "in", "c");
+    for _ in 0..4 {
+        client.delivery();
+    }
+    client.put(2, ack(1, false));
+    client.put(2, nack(2, false, false));
+    for body in [b"1", b"2"] {
+        client.put_publish(2, ("", "q"), PERSISTENT, body);
+    }
+    assert_eq!(client.ask(2, TxCommit::default()), Said::Other(2, (90, 21)));
+    client.put(2, ack(3, false));
+    client.put_publish(2, ("", "q"), PERSISTENT, b"never");
+    client.qos(2, 0);
+    broker.kill();
+    let broker = Broker::on(directory.path(), &[]);
+    let mut client = broker.client();
+    for (queue, kept) in [
+        ("in", &[("c", true), ("d", true)][..]),
+        ("q", &[("1", false), ("2", false)]),
+        ("dead", &[("b", false)]),
+    ] {
+        for (body, redelivered) in kept {
+            let (_, again, message) = client.get(queue).unwrap();
+            assert_eq!((&message.body[..], again), (body.as_bytes(), *redelivered));
+        }
+        assert_eq!(client.get(queue), None);
+    }
+}
