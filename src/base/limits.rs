@@ -50,9 +50,9 @@ pub const QUEUE_PAGE: u64 = 1024 * 1024;
 /// Octets of stored messages that all queues keep in memory before room is scarce.
 pub const RESIDENT_BUDGET: u64 = 64 * 1024 * 1024;
 /// Octets of stored messages that a queue keeps in memory when room is scarce.
-pub const QUEUE_RESIDENT_HIGH_SCARCE: u64 = 32 * 1024;
+pub const QUEUE_RESIDENT_HIGH_SCARCE: u64 = 128 * 1024;
 /// Octets of messages that such a queue reads back from the store at a time.
-pub const QUEUE_PAGE_SCARCE: u64 = 16 * 1024;
+pub const QUEUE_PAGE_SCARCE: u64 = 64 * 1024;
 /// Octets by which a queue's share of the budget changes before it says so.
 pub const RESIDENT_STEP: u64 = 16 * 1024;
 /// Routes a connection keeps at hand.

@@ -7,9 +7,11 @@ use harrier::wire::method::*;
 use crate::broker::Broker;
 use crate::client::*;
 
-const BODY_LEN: usize = 2048;
+const BODY_LEN: usize = 8000;
+/// Messages gotten at a time.
+const ROW: u64 = 256;
 /// Messages of that many octets that are several times what is kept.
-const MESSAGES: u64 = 6 * QUEUE_RESIDENT_HIGH / BODY_LEN as u64;
+const MESSAGES: u64 = 3 * QUEUE_RESIDENT_HIGH / BODY_LEN as u64 / ROW * ROW;
 
 fn body(number: u64) -> Vec<u8> {
     let mut body = vec![number as u8; BODY_LEN];
@@ -28,13 +30,12 @@ fn fill(broker: &Broker, queue: &str) -> Client {
     let mut client = broker.client();
     client.declare_durable(queue, FieldTable::new());
     client.confirm_select(1);
-    for part in 0..8 {
-        for at in 1..=MESSAGES / 8 {
-            let number = part * (MESSAGES / 8) + at;
-            client.put_publish(1, ("", queue), PERSISTENT, &body(number));
+    for number in 1..=MESSAGES {
+        client.put_publish(1, ("", queue), PERSISTENT, &body(number));
+        if number % ROW == 0 {
+            client.flush();
+            client.confirmed(number);
         }
-        client.flush();
-        client.confirmed((part + 1) * (MESSAGES / 8));
     }
     client
 }
@@ -65,12 +66,12 @@ fn got(client: &mut Client) -> (u64, bool, u32) {
 fn gets_in_a_row_find_every_message() {
     let broker = Broker::start();
     let mut client = fill(&broker, "q");
-    for start in (0..MESSAGES).step_by(256) {
-        for _ in 0..256 {
+    for start in (0..MESSAGES).step_by(ROW as usize) {
+        for _ in 0..ROW {
             put_get(&mut client, "q");
         }
         client.flush();
-        for number in start + 1..=start + 256 {
+        for number in start + 1..=start + ROW {
             let left = (MESSAGES - number) as u32;
             assert_eq!(got(&mut client), (number, false, left));
         }

@@ -216,7 +216,7 @@ impl Backlog {
             return;
         }
         let mut left = self.share.octets();
-        let keep = self.share.marks().page;
+        let keep = self.share.marks().high / 2;
         let gone = self.entries.iter().skip(1).rev().take_while(|entry| {
             let goes = left > keep && (!entry.stored || entry.position > delivered);
             left = left.saturating_sub(entry.resident_len());

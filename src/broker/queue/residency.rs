@@ -11,10 +11,11 @@ use crate::base::limits::{
 /// What one queue goes by, octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
-    /// More than this of stored messages isn't kept: the back is left to the store.
+    /// More than this of stored messages isn't kept: the back is left to the
+    /// store, down to half of it.
     pub high: u64,
-    /// What is kept then, and what is read back at a time. A queue asks for
-    /// more when it is down to half of it.
+    /// What is read back at a time. A queue asks for more when it is down to
+    /// half of it.
     pub page: u64,
 }
 
