@@ -14,6 +14,7 @@
 //! memory, wherever its place is.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::notices::Notices;
@@ -33,8 +34,9 @@ pub struct Entry {
     pub position: Position,
     /// The message.
     pub message: Message,
-    /// When it expires, milliseconds since 1970 by the wall clock.
-    pub deadline: Option<u64>,
+    /// When it expires, milliseconds since 1970 by the wall clock. Non-zero, so
+    /// that it takes no more room than its number.
+    pub deadline: Option<NonZeroU64>,
     /// How often it has come back to its queue.
     pub returns: u32,
     /// Whether it was handed out before.
@@ -55,7 +57,7 @@ impl Entry {
             queue,
             position: self.position,
             message: &self.message,
-            deadline: self.deadline,
+            deadline: self.deadline.map(NonZeroU64::get),
             delivered,
         }
     }
@@ -374,7 +376,7 @@ fn restored(stored: Stored, delivered: Position) -> Entry {
     Entry {
         position: stored.position,
         message: stored.message,
-        deadline: stored.deadline,
+        deadline: stored.deadline.and_then(NonZeroU64::new),
         returns: stored.returns,
         redelivered: stored.returns > 0 || stored.position <= delivered,
         stored: true,

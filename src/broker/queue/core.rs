@@ -13,6 +13,7 @@
 //! A message that finds a consumer ready and nothing waiting before it skips
 //! the backlog, and is never copied if that consumer doesn't acknowledge.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -151,7 +152,7 @@ impl QueueCore {
         Entry {
             position: self.last_position,
             message: incoming.message().clone(),
-            deadline: ttl.map(|ms| effects.now().unix_ms.saturating_add(ms)),
+            deadline: ttl.and_then(|ms| NonZeroU64::new(effects.now().unix_ms.saturating_add(ms))),
             returns: 0,
             redelivered: false,
             stored: self.durable && incoming.is_persistent(),
