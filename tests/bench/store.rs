@@ -50,6 +50,7 @@ fn main() {
         }
     }
     synchronous(&dir.path().join("one"));
+    sparse(&dir.path().join("sparse"));
     recovery(&dir.path().join("recovery"));
     topology(&dir.path().join("topology"));
 }
@@ -127,7 +128,7 @@ fn store(dir: &Path, size: usize, messages: u64, acked: bool) -> Used {
             for position in batch * BATCH + 1..=(batch + 1) * BATCH {
                 last = publish(&*store, position, &made);
                 if acked && position > BATCH {
-                    settle(&*store, position - BATCH);
+                    settle(&*store, position - BATCH, made.stored_len() as u64);
                 }
             }
             wait(&*store, before);
@@ -154,6 +155,51 @@ fn synchronous(dir: &Path) {
     });
     report("one at a time, 1024 B", 1000, &used);
     store.close().expect("closes");
+}
+
+/// One message in 1000 is never settled: what the log takes, at most, besides
+/// twice what is live.
+fn sparse(dir: &Path) {
+    for (size, messages) in [(100, 10_000_000), (1024, 2_000_000)] {
+        let (store, _) = LogStore::open(dir, StoreOptions::default()).expect("opens");
+        declare(&store);
+        let made = message(1, size);
+        let bytes = made.stored_len() as u64;
+        let (mut batch, mut beyond, mut largest) = (Batch(0), 0, 0);
+        let used = measure(|| {
+            for position in 1..=messages {
+                batch = publish(&*store, position, &made);
+                if position % 1000 > 0 {
+                    settle(&*store, position, bytes);
+                }
+                if position % BATCH == 0 {
+                    wait(&*store, batch);
+                }
+                if position % 100_000 == 0 {
+                    let log = log_size(dir);
+                    largest = largest.max(log);
+                    beyond = beyond.max(log.saturating_sub(2 * bytes * (position / 1000)));
+                }
+            }
+            messages * bytes
+        });
+        report(&format!("1 of 1000 stays, {size} B"), messages, &used);
+        println!(
+            "  the log took {} MiB at most, {} MiB beyond twice the {} MiB that stayed",
+            largest >> 20,
+            beyond >> 20,
+            (bytes * messages / 1000) >> 20,
+        );
+        store.close().expect("closes");
+        drop(store);
+        fs::remove_dir_all(dir).expect("removed");
+    }
+}
+
+fn log_size(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir.join("log")).expect("a directory");
+    let sizes = files.flatten().filter_map(|file| file.metadata().ok());
+    sizes.map(|file| file.len()).sum()
 }
 
 /// How long it takes until a backlog's first message is read, with what the
@@ -307,12 +353,12 @@ fn publish(store: &dyn Store, position: u64, message: &Message) -> Batch {
     }])
 }
 
-fn settle(store: &dyn Store, position: u64) -> Batch {
+fn settle(store: &dyn Store, position: u64, bytes: u64) -> Batch {
     store.append(&[Record::Settle {
         queue: QUEUE,
         first: Position(position),
         last: Position(position),
-        bytes: 100,
+        bytes,
     }])
 }
 
