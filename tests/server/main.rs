@@ -20,5 +20,6 @@ mod garbage;
 mod pressure;
 mod publishing;
 mod queues;
+mod restart;
 mod settling;
 mod transactions;
