@@ -152,7 +152,8 @@ impl Committer {
         loop {
             let written = active.segment.file.write_all_at(octets, active.offset);
             match written.map_err(StoreError::io("write", &path)) {
-                Err(error) if error.is_disk_full() => {
+                // What isn't on disk by now was never confirmed.
+                Err(error) if error.is_disk_full() && !self.gather.is_closed() => {
                     if !self.gather.disk_full() {
                         tracing::warn!(%error, "disk full: nothing is confirmed until there is room");
                     }

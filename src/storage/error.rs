@@ -52,6 +52,9 @@ pub enum StoreError {
         /// What the file system said.
         source: io::Error,
     },
+    /// The disk is full, and it isn't waited for because the store is closed.
+    #[error("the disk is full: what was published last isn't kept, nor was it confirmed")]
+    DiskFull,
     /// The database refused something.
     #[error("can't {action} the database in {}: {source}", .path.display())]
     Database {

@@ -190,6 +190,11 @@ impl Gather {
         self.arrived.notify_one();
     }
 
+    /// Whether the store is being closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.pending.lock().closed
+    }
+
     /// Takes in nothing more and drops what was gathered: it can't be kept.
     pub(super) fn abandon(&self) {
         let mut pending = self.pending.lock();

@@ -57,6 +57,8 @@ struct Orders {
     stopped: bool,
     failure: Option<StoreError>,
     disk_full: bool,
+    /// A full disk isn't waited for any more.
+    impatient: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -131,9 +133,19 @@ impl Keeper {
                 orders.urgent = false;
                 return Ok(ready);
             }
+            if orders.disk_full && orders.impatient {
+                return Err(StoreError::DiskFull);
+            }
             waiting(orders.disk_full);
             changed.wait(&mut orders);
         }
+    }
+
+    /// Has nobody wait for a full disk from now on: the store is closed.
+    pub(super) fn hurry(&self) {
+        let (orders, changed) = &*self.orders;
+        orders.lock().impatient = true;
+        changed.notify_all();
     }
 
     /// Hands over the summary of a segment that is full.
@@ -211,7 +223,7 @@ impl Worker {
             if let Some(retired) = orders.retired.pop_front() {
                 return Some(Job::Retire(retired));
             }
-            if let Some(wanted) = orders.wanted.filter(|_| orders.urgent) {
+            if let Some(wanted) = orders.wanted.filter(|_| orders.urgent && !orders.stopped) {
                 return Some(Job::Prepare(wanted));
             }
             if let Some((number, summary)) = orders.full.pop_front() {

@@ -186,6 +186,7 @@ impl LogStore {
             return Ok(());
         };
         self.gather.close();
+        self.keeper.hurry();
         let finished = committer.join().unwrap_or_default();
         self.pager.stop();
         self.keeper.stop();

@@ -129,6 +129,32 @@ fn a_full_disk_is_waited_for() {
     assert_eq!(positions(&recovered, 1), (1..=200).collect::<Vec<_>>());
 }
 
+#[test]
+fn a_full_disk_does_not_keep_a_store_from_closing() {
+    for capacity in [SMALL_SEGMENT, SMALL_SEGMENT * 3] {
+        let bench = Bench::new();
+        let (store, _) = bench.open();
+        fill(&store, 3);
+        bench.disk.plan(Plan {
+            capacity: Some(capacity),
+            ..Plan::default()
+        });
+        let mut batch = Batch(0);
+        for position in 4..=200 {
+            batch = publish(&*store, 1, position, &message(position, 1000));
+        }
+        assert!(!synced_within(&*store, batch, SOON), "reported as synced");
+        store.close().expect("closes");
+        let synced = store.synced();
+        assert!(synced < batch);
+        drop(store);
+        bench.disk.plan(Plan::default());
+        let (_store, recovered) = bench.open();
+        let found = positions(&recovered, 1);
+        assert!(found.starts_with(&[1, 2, 3]), "{found:?}");
+    }
+}
+
 /// The last frame is cut off after each of its octets, and once not at all.
 #[test]
 fn a_frame_that_was_cut_off_is_dropped_whole() {
