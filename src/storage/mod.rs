@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../manual/storage.md")]
 
+mod block;
 mod catalogue;
 mod changes;
 mod codec;
@@ -20,6 +21,7 @@ mod moves;
 mod pager;
 mod paging;
 mod positions;
+mod read_only;
 mod reading;
 mod records;
 mod recovery;

@@ -9,8 +9,9 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::block::Block;
 use super::gather::Gather;
-use super::index::{Block, Index};
+use super::index::Index;
 use super::moves::Mover;
 use super::paging;
 use super::positions::BLOCK;

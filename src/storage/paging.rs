@@ -7,8 +7,9 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::block::Block;
 use super::error::StoreError;
-use super::index::{Block, Index};
+use super::index::Index;
 use super::positions::BLOCK;
 use super::reading::{SegmentReader, Stretch};
 use super::records::{Entries, Entry, Published};

@@ -3,8 +3,9 @@
 //! Made when the segment is full, kept in the database. One that is missing
 //! costs nothing but the reading of the segment.
 
+use super::block::{Block, Extent};
 use super::codec::{CodecError, Reader, put_number};
-use super::index::{Block, Extent, Index, Notes, QueueIndex};
+use super::index::{Index, Notes, QueueIndex};
 use super::positions::{BLOCK, Positions};
 use crate::base::ids::QueueId;
 

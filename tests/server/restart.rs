@@ -109,7 +109,10 @@ fn queues_and_bindings_outlive_a_restart() {
         passive: true,
         ..QueueDeclare::default()
     };
-    assert!(matches!(client.ask(1, mine), Said::ChannelClosed(1, 404, _)));
+    assert!(matches!(
+        client.ask(1, mine),
+        Said::ChannelClosed(1, 404, _)
+    ));
 }
 
 /// The history of a dead letter is part of its properties.
