@@ -256,3 +256,124 @@ impl<'a> Part<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind, Seek};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::ids::{Batch, QueueId};
+    use crate::broker::store::Receiver;
+    use crate::storage::files::{Files, LogFile};
+    use crate::storage::segment::LogDir;
+
+    const QUEUE: QueueId = QueueId(1);
+
+    /// Has no files any more; what was in them may be settled by the time
+    /// somebody asks for one.
+    #[derive(Debug)]
+    struct Gone {
+        index: Arc<Mutex<Index>>,
+        settled: bool,
+    }
+
+    fn gone<T>() -> io::Result<T> {
+        Err(ErrorKind::NotFound.into())
+    }
+
+    impl Files for Gone {
+        fn open(&self, _: &Path) -> io::Result<Box<dyn LogFile>> {
+            if self.settled {
+                self.index.lock().settle(QUEUE, 1, 1, None);
+            }
+            gone()
+        }
+
+        fn create_dir_all(&self, _: &Path) -> io::Result<()> {
+            gone()
+        }
+
+        fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+            gone()
+        }
+
+        fn create(&self, _: &Path) -> io::Result<Box<dyn LogFile>> {
+            gone()
+        }
+
+        fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+            gone()
+        }
+
+        fn remove(&self, _: &Path) -> io::Result<()> {
+            gone()
+        }
+
+        fn sync_dir(&self, _: &Path) -> io::Result<()> {
+            gone()
+        }
+
+        fn sync_path(&self, _: &Path) -> io::Result<()> {
+            gone()
+        }
+
+        fn lock(&self, _: &Path) -> io::Result<Option<Box<dyn LogFile>>> {
+            gone()
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Receiver for Nobody {
+        fn receive(self: Arc<Self>, _: Page) {}
+    }
+
+    /// What is logged when the one message of a queue is read whose segment is gone.
+    fn logged(settled: bool) -> String {
+        let mut index = Index::default();
+        index.add_segment(1);
+        index.add_queue(QUEUE);
+        index.publish(QUEUE, Position(1), 100, 1, &(32..200));
+        let index = Arc::new(Mutex::new(index));
+        let files = Gone {
+            index: Arc::clone(&index),
+            settled,
+        };
+        let reader = SegmentReader {
+            files: Arc::new(files),
+            dir: LogDir::within(Path::new("data")),
+        };
+        let load = Load {
+            queue: QUEUE,
+            from: Position(1),
+            to: Position(1),
+            bytes: 1000,
+            batch: Batch(0),
+            receiver: Arc::new(Nobody),
+        };
+        let log = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&log));
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            let page = read(&reader, &index, &load, |_| {
+                panic!("what can't be read isn't settled")
+            });
+            assert_eq!(page.through, Position(1));
+            assert!(page.messages.is_empty());
+        });
+        let mut log = &*log;
+        log.rewind().unwrap();
+        io::read_to_string(log).unwrap()
+    }
+
+    #[test]
+    fn a_segment_that_went_with_what_was_in_it_is_not_reported() {
+        assert_eq!(logged(true), "");
+        let reported = logged(false);
+        for word in ["ERROR", "0000000001.seg", "they are left out"] {
+            assert!(reported.contains(word), "{word}: {reported}");
+        }
+    }
+}
