@@ -29,6 +29,8 @@ const RECOVERY_MS: std::ops::Range<u64> = 0..200;
 /// Octets of a segment unless `HARRIER_CRASH_SEGMENT` says otherwise: few, so
 /// that segments are emptied and go in every round.
 const SEGMENT: u64 = 1 << 20;
+/// The size of now and then: it may change from start to start.
+const SEGMENT_SMALL: u64 = 64 * 1024;
 /// Segments that the log may have besides twice what lives: what the manual
 /// says of the data directory.
 const SEGMENTS_MORE: u64 = 10;
@@ -63,7 +65,7 @@ fn pause(duration: Duration) {
 fn what_was_confirmed_survives_kill_9_under_any_load() {
     let rounds = number("HARRIER_CRASH_ROUNDS").unwrap_or(ROUNDS) as u32;
     let seed = number("HARRIER_CRASH_SEED").unwrap_or_else(rand::random);
-    let segment = number("HARRIER_CRASH_SEGMENT").unwrap_or(SEGMENT);
+    let segment = number("HARRIER_CRASH_SEGMENT");
     let directory = tempfile::tempdir().unwrap();
     let mut rng = SmallRng::seed_from_u64(seed);
     let ledger = Arc::new(Mutex::new(Ledger::new()));
@@ -71,13 +73,18 @@ fn what_was_confirmed_survives_kill_9_under_any_load() {
         if round > 1 {
             take_stock(directory.path(), &ledger);
         }
-        let mut broker = recover(directory.path(), segment, &ledger, &mut rng);
+        let drawn = match rng.random_range(0..4) {
+            0 => SEGMENT_SMALL,
+            _ => SEGMENT,
+        };
+        let size = segment.unwrap_or(drawn);
+        let mut broker = recover(directory.path(), size, &ledger, &mut rng);
         if round == 1 {
             topology::declare(&mut broker.client());
         }
         look(&broker, &ledger, round);
         note_errors(&mut broker, &ledger);
-        measure(directory.path(), segment, &ledger);
+        measure(directory.path(), segment.unwrap_or(SEGMENT), &ledger);
         if !ledger.lock().faults.is_empty() {
             let kept = directory.keep();
             report(&ledger.lock(), round, seed, &kept);
