@@ -12,7 +12,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::block::Block;
 use super::positions::{BLOCK, Positions};
-use super::records::Entry;
+use super::records::{Entry, Published};
 use crate::base::ids::{Position, QueueId};
 use crate::broker::store::Remainder;
 
@@ -98,10 +98,7 @@ impl Index {
         match *entry {
             Entry::Publish(published) => {
                 let queue = published.queue;
-                self.publish(queue, published.position, published.bytes(), segment, frame);
-                if published.delivered {
-                    self.deliver(queue, published.position.0);
-                }
+                self.publish(&published, segment, frame);
                 if published.returns > 0 {
                     self.give_back(queue, published.position.0, published.returns);
                 }
@@ -129,22 +126,20 @@ impl Index {
 
     /// A message was written to `segment`: a new one, or one that was live in
     /// an older segment and is to be found here from now on.
-    pub(super) fn publish(
-        &mut self,
-        queue: QueueId,
-        position: Position,
-        bytes: u64,
-        segment: u64,
-        frame: &Range<u64>,
-    ) {
-        let Some(known) = self.queues.get_mut(&queue) else {
+    fn publish(&mut self, published: &Published<'_>, segment: u64, frame: &Range<u64>) {
+        let Some(known) = self.queues.get_mut(&published.queue) else {
             return;
         };
+        let position = published.position;
         if position.0 > known.last {
             known.last = position.0;
         } else if let Some(former) = known.take_out(position) {
             shrink(&mut self.segments, former.0, 1, former.1);
         }
+        if published.delivered {
+            known.delivered = known.delivered.max(position.0);
+        }
+        let bytes = published.bytes();
         known.block(position, segment).put(position, bytes, frame);
         grow(&mut self.segments, segment, 1, bytes);
     }

@@ -403,7 +403,16 @@ mod tests {
         index.add_queue(QUEUE);
         for position in 1..=1_000_000 {
             let frame = position / 1000 * 100_000;
-            index.publish(QUEUE, Position(position), 100, 1, &(frame..frame + 100_000));
+            let entry = Entry::Publish(Published {
+                queue: QUEUE,
+                position: Position(position),
+                message: &[],
+                body: None,
+                deadline: None,
+                returns: 0,
+                delivered: false,
+            });
+            index.enter(&entry, 1, &(frame..frame + 100_000));
         }
         let blocks = &index.queues[&QUEUE].blocks;
         assert_eq!(blocks.len(), 1954);
