@@ -143,7 +143,7 @@ fn look(broker: &Broker, ledger: &Mutex<Ledger>, round: u32) {
     }
 }
 
-/// A killed process leaves nothing behind that is an error to find.
+/// Neither what a killed process leaves behind nor what clients do is an error.
 fn note_errors(broker: &mut Broker, ledger: &Mutex<Ledger>) {
     let errors = broker.log().iter();
     for line in errors.filter(|line| line.contains("ERROR") || line.contains("panicked")) {
@@ -176,7 +176,7 @@ fn octets_on_disk(directory: &Path) -> u64 {
 }
 
 /// Has everything work at once, until the broker is killed.
-fn load_and_kill(broker: Broker, ledger: &Arc<Mutex<Ledger>>, round: u32, rng: &mut SmallRng) {
+fn load_and_kill(mut broker: Broker, ledger: &Arc<Mutex<Ledger>>, round: u32, rng: &mut SmallRng) {
     let (ready, set_up) = channel();
     let threads: Vec<JoinHandle<()>> = (0..)
         .zip(&LOAD)
@@ -191,6 +191,7 @@ fn load_and_kill(broker: Broker, ledger: &Arc<Mutex<Ledger>>, round: u32, rng: &
         set_up.recv_timeout(PATIENCE).unwrap();
     }
     pause(Duration::from_millis(rng.random_range(LOAD_MS)));
+    note_errors(&mut broker, ledger);
     ledger.lock().killed = true;
     broker.kill();
     for thread in threads {
