@@ -226,7 +226,9 @@ impl Committer {
             topology: full.topology,
         };
         let summary = summary::encode(&self.index.lock(), number, about);
-        self.keeper.full(number, summary);
+        if let Some(summary) = summary {
+            self.keeper.full(number, summary);
+        }
         self.closed.push_back(Closed {
             number,
             topology: full.topology.is_some(),

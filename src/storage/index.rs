@@ -11,6 +11,7 @@ use std::ops::Range;
 use hashbrown::{HashMap, HashSet};
 
 use super::block::Block;
+use super::notes::Notes;
 use super::positions::{BLOCK, Positions};
 use super::records::{Entry, Published};
 use crate::base::ids::{Position, QueueId};
@@ -45,15 +46,6 @@ pub(super) struct QueueIndex {
     pub(super) delivered: u64,
     /// How often live messages came back, those that did.
     pub(super) returns: BTreeMap<u64, u32>,
-}
-
-/// What happened to a queue while a segment was written, besides what that
-/// segment holds.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    /// The first and the last of what was settled.
-    pub(super) settled: Vec<(u64, u64)>,
-    pub(super) returned: BTreeMap<u64, u32>,
 }
 
 impl Index {
@@ -393,15 +385,6 @@ impl QueueIndex {
             at
         });
         &mut self.blocks[at]
-    }
-}
-
-impl Notes {
-    fn settled(&mut self, first: u64, last: u64) {
-        match self.settled.last_mut() {
-            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
-            _ => self.settled.push((first, last)),
-        }
     }
 }
 

@@ -18,6 +18,7 @@ mod inspect;
 mod keeper;
 mod losses;
 mod moves;
+mod notes;
 mod pager;
 mod paging;
 mod positions;

@@ -336,7 +336,16 @@ mod tests {
         let mut index = Index::default();
         index.add_segment(1);
         index.add_queue(QUEUE);
-        index.publish(QUEUE, Position(1), 100, 1, &(32..200));
+        let published = Entry::Publish(Published {
+            queue: QUEUE,
+            position: Position(1),
+            message: &[],
+            body: None,
+            deadline: None,
+            returns: 0,
+            delivered: false,
+        });
+        index.enter(&published, 1, &(32..200));
         let index = Arc::new(Mutex::new(index));
         let files = Gone {
             index: Arc::clone(&index),

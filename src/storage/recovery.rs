@@ -271,8 +271,9 @@ impl Replay<'_> {
         };
         if !stretch.frames.is_empty() {
             // The next restart needn't read it again.
-            let summary = summary::encode(&self.index, number, about);
-            self.catalogue.put_summary(number, &summary)?;
+            if let Some(summary) = summary::encode(&self.index, number, about) {
+                self.catalogue.put_summary(number, &summary)?;
+            }
         }
         self.segments.push_back(Scanned {
             number,

@@ -5,7 +5,8 @@
 
 use super::block::{Block, Extent};
 use super::codec::{CodecError, Reader, put_number};
-use super::index::{Index, Notes, QueueIndex};
+use super::index::{Index, QueueIndex};
+use super::notes::Notes;
 use super::positions::{BLOCK, Positions};
 use crate::base::ids::QueueId;
 
@@ -18,8 +19,9 @@ pub(super) struct About {
     pub(super) topology: Option<u64>,
 }
 
-/// The summary of `segment`, the newest that `index` knows.
-pub(super) fn encode(index: &Index, segment: u64, about: About) -> Vec<u8> {
+/// The summary of `segment`, the newest that `index` knows; `None` when it would
+/// be too long to be one.
+pub(super) fn encode(index: &Index, segment: u64, about: About) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     put_number(&mut out, about.end);
     put_number(&mut out, about.topology.unwrap_or_default());
@@ -33,19 +35,25 @@ pub(super) fn encode(index: &Index, segment: u64, about: About) -> Vec<u8> {
             .collect();
         if notes.is_some() || !blocks.is_empty() {
             put_number(&mut out, queue.0);
-            put_queue(&mut out, known, notes.unwrap_or(&none), &blocks);
+            put_queue(&mut out, known, notes.unwrap_or(&none), &blocks)?;
         }
     }
-    out
+    Some(out)
 }
 
-fn put_queue(out: &mut Vec<u8>, known: &QueueIndex, notes: &Notes, blocks: &[&Block]) {
+fn put_queue(
+    out: &mut Vec<u8>,
+    known: &QueueIndex,
+    notes: &Notes,
+    blocks: &[&Block],
+) -> Option<()> {
+    let settled = notes.ranges()?;
     let mut put = |number| put_number(out, number);
     put(known.last);
     put(known.delivered);
-    put(notes.settled.len() as u64);
-    for (first, last) in &notes.settled {
-        put(*first);
+    put(settled.len() as u64);
+    for (first, last) in settled {
+        put(first);
         put(last - first);
     }
     put(blocks.len() as u64);
@@ -70,6 +78,7 @@ fn put_queue(out: &mut Vec<u8>, known: &QueueIndex, notes: &Notes, blocks: &[&Bl
         put(*position);
         put((*returns).into());
     }
+    Some(())
 }
 
 /// What stands at the start of a summary.
@@ -322,8 +331,8 @@ mod tests {
                 end: self.offset,
                 topology: None,
             };
-            self.summaries
-                .push(encode(&self.index, self.segment, about));
+            let summary = encode(&self.index, self.segment, about);
+            self.summaries.extend(summary);
             self.segment += 1;
             self.offset = 32;
             self.index.add_segment(self.segment);
