@@ -4,9 +4,9 @@ use std::future::pending;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -285,7 +285,7 @@ impl ConnectionTask {
         // that announces one costs its sender nothing.
         let room = missing.min(self.read_size * 4).max(self.read_size);
         self.input.reserve(room);
-        let read = self.stream.try_read_buf(&mut self.input)?;
+        let read = self.read_once()?;
         self.received |= read > 0;
         if read >= self.read_size {
             self.read_size = (self.read_size * 2).min(READ_BUFFER);
@@ -293,6 +293,17 @@ impl ConnectionTask {
             self.read_size = (self.read_size / 2).max(READ_MIN);
         }
         Ok(read)
+    }
+
+    /// Reads what there is now. Other than `try_read_buf`, tokio takes a short
+    /// read as the end of it, so that nobody has to ask again in vain.
+    fn read_once(&mut self) -> io::Result<usize> {
+        let read = pin!(self.stream.read_buf(&mut self.input));
+        // Whoever waits for more does so with `ready`.
+        match read.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(read) => read,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// Gives the read buffer back while nothing comes: idle connections are many.
