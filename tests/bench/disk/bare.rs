@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use harrier::base::limits::SEGMENT_SIZE;
 
+use crate::noted::pause;
+
 /// What it took.
 pub struct Used {
     pub wall: Duration,
@@ -32,6 +34,7 @@ pub fn bare(path: &Path, batches: &[u64]) -> Used {
         file.write_all_at(&octets[..*batch as usize], offset)
             .unwrap();
         file.sync_data().unwrap();
+        pause();
         offset += batch;
     }
     let used = Used {

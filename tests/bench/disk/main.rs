@@ -1,11 +1,13 @@
 //! A broker beside a bare program that does with the disk what the broker did:
 //! it appends as many octets and syncs them, batch by batch, and nothing else.
 //!
-//! `cargo bench --bench disk -- [DIR]`: `harrier perf` loads a broker whose
+//! `cargo bench --bench disk -- [DIR [MICROSECONDS]]`: `harrier perf` loads a broker whose
 //! writes and syncs are noted, then the bare program repeats them on a file
 //! that is filled with zeros and used over and over, in the same directory. In
 //! turns, medians. Where the processors are the limit, those of the load count
-//! as well: a broker that has some to itself comes closer to the disk.
+//! as well: a broker that has some to itself comes closer to the disk. So it
+//! does beside a slower disk: with a number behind the directory each sync takes
+//! that many microseconds longer, the broker's and the bare program's.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -18,6 +20,7 @@ mod noted;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -70,6 +73,9 @@ fn main() {
         return;
     }
     let parent = arguments.next().unwrap_or_else(|| ".".into());
+    if let Some(microseconds) = arguments.next() {
+        noted::slow_down(Duration::from_micros(microseconds.parse().unwrap()));
+    }
     let scenarios = scenarios();
     let mut runs = vec![Vec::new(); scenarios.len()];
     for round in 1..=ROUNDS {

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use harrier::storage::{DiskFiles, Files, LogFile};
 use parking_lot::Mutex;
@@ -15,6 +16,25 @@ const WRITER: &str = "log-committer";
 struct Notes {
     synced: Vec<u64>,
     unsynced: u64,
+}
+
+/// How much longer a sync takes than the disk needs.
+static SLOWER: OnceLock<Duration> = OnceLock::new();
+
+/// Makes each sync of a batch take that much longer, everybody's.
+pub fn slow_down(by: Duration) {
+    SLOWER.set(by).unwrap();
+}
+
+/// What a sync takes besides its own time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "on the threads that wait for the disk"
+)]
+pub fn pause() {
+    if let Some(by) = SLOWER.get() {
+        std::thread::sleep(*by);
+    }
 }
 
 /// The machine's file system, noting.
@@ -68,6 +88,7 @@ impl LogFile for NotedFile {
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()?;
         if is_writer() {
+            pause();
             let mut notes = self.notes.lock();
             let octets = std::mem::take(&mut notes.unsynced);
             notes.synced.push(octets);
