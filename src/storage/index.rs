@@ -165,10 +165,8 @@ impl Index {
                 at += 1;
             }
         }
-        if !known.returns.is_empty() {
-            known
-                .returns
-                .retain(|position, _| !(first..=last).contains(position));
+        while let Some((&position, _)) = known.returns.range(first..=last).next() {
+            known.returns.remove(&position);
         }
     }
 
