@@ -45,10 +45,11 @@ pub(super) fn read(
                 // Written again in the meantime: looked up once more.
                 break;
             }
+            let before = page.messages.len();
             from = part.finish(reader, &index, &mut page.messages, &mut lost) + 1;
             drop(index);
-            let read = page.messages.iter().map(|m| m.message.stored_len() as u64);
-            left = (load.bytes.max(1) as u64).saturating_sub(read.sum());
+            let read = page.messages.iter().skip(before);
+            left = left.saturating_sub(read.map(|m| m.message.stored_len() as u64).sum());
             page.through = Position(from - 1).min(load.to);
             if left == 0 {
                 break;
