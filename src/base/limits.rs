@@ -37,6 +37,9 @@ pub const WRITE_BUDGET: usize = 1024 * 1024;
 pub const READ_BUFFER: usize = 64 * 1024;
 /// Bytes waiting in an outbox at which its consumers stop being served.
 pub const OUTBOX_HIGH: usize = 1024 * 1024;
+/// Bytes waiting in an outbox at which direct replies are dropped: no queue
+/// keeps them until there is room again.
+pub const OUTBOX_REPLIES_HIGH: usize = 16 * OUTBOX_HIGH;
 /// Bytes that wait for the disk at which those who append wait, too.
 pub const STORE_PENDING_HIGH: usize = 32 * 1024 * 1024;
 /// Bodies up to this are copied into an outbox, larger ones chained.

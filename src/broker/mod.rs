@@ -16,6 +16,7 @@ pub mod message;
 mod name;
 pub mod publishing;
 pub mod queue;
+pub mod replies;
 mod resource;
 pub mod routing;
 pub mod spec;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::outbox::ChannelSlot;
+use super::replies::ReplyConsumer;
 use super::unacked::SourceSlot;
 use crate::broker::message::Message;
 use crate::broker::queue::{ConsumerSlot, Queue};
@@ -30,8 +31,17 @@ pub struct HeldPublish {
     pub expiration: Option<u64>,
     /// Where it goes.
     pub targets: Vec<Arc<Queue>>,
+    /// The direct reply-to addresses it goes to.
+    pub replies: Vec<Arc<str>>,
     /// Whether it comes back when it goes nowhere.
     pub mandatory: bool,
+}
+
+impl HeldPublish {
+    /// Whether it goes anywhere.
+    pub fn is_routed(&self) -> bool {
+        !self.targets.is_empty() || !self.replies.is_empty()
+    }
 }
 
 /// What a transaction gathers until it is committed or rolled back.
@@ -74,6 +84,8 @@ pub struct Channel {
     pub prefetch: u16,
     /// Its consumers by tag.
     pub consumers: HashMap<Arc<str>, ChannelConsumer>,
+    /// The consumer of direct replies, if it is a requester.
+    pub replies: Option<ReplyConsumer>,
     /// The queue just declared on it, for the protocol to hear of.
     pub declared: Option<Arc<str>>,
     /// What its transaction has gathered, when it is in one.
@@ -81,12 +93,20 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// Whether it has a consumer of that tag.
+    pub fn has_consumer(&self, tag: &str) -> bool {
+        let requester = self.replies.as_ref();
+        self.consumers.contains_key(tag)
+            || requester.is_some_and(|requester| *requester.tag == *tag)
+    }
+
     /// A channel just opened.
     pub fn new(slot: ChannelSlot) -> Self {
         Self {
             slot,
             prefetch: 0,
             consumers: HashMap::new(),
+            replies: None,
             declared: None,
             transaction: Transaction::default(),
         }

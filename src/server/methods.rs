@@ -10,6 +10,7 @@ use super::channel::ChannelConsumer;
 use super::outbox::OutboxConsumer;
 use super::session::{Session, WaitingGet};
 use crate::broker::queue::{ConsumerSpec, Got};
+use crate::broker::replies::{DIRECT_REPLY_TO, is_direct_reply_to};
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::wire::encode;
 use crate::wire::method::*;
@@ -79,6 +80,9 @@ impl Session {
         method: &QueueDeclare<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
+        if is_direct_reply_to(method.queue) {
+            return self.declare_reply_address(channel, method, out);
+        }
         let queue = self.vhost.declare_queue(
             method,
             self.id,
@@ -101,6 +105,26 @@ impl Session {
             encode::method(out, channel, answer);
         }
         self.channel_mut(channel)?.declared = Some(Arc::clone(queue.name()));
+        Ok(())
+    }
+
+    /// Answers whether somebody waits for replies: with direct reply-to, every
+    /// declaration is as good as a passive one.
+    fn declare_reply_address(
+        &mut self,
+        channel: u16,
+        method: &QueueDeclare<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        let queue = method.queue;
+        self.check_reply_address(queue)?;
+        let found = QueueDeclareOk {
+            queue,
+            message_count: 0,
+            consumer_count: 1,
+        };
+        answer(out, channel, method.nowait, found);
+        self.channel_mut(channel)?.declared = Some(queue.into());
         Ok(())
     }
 
@@ -237,6 +261,14 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
         let tag = self.consumer_tag(number, method.consumer_tag)?;
+        if method.queue == DIRECT_REPLY_TO {
+            let consumer_tag = Arc::clone(&tag);
+            let consumer_tag = &*consumer_tag;
+            return self.consume_replies(number, tag, method.no_ack, |outbox| {
+                answer(out, number, method.nowait, BasicConsumeOk { consumer_tag });
+                outbox.append(out);
+            });
+        }
         let queue = self.queue(method.queue)?;
         let priority = consumer_priority(&method.arguments, method.queue, self.vhost.name())?;
         let (slot, prefetch) = {
@@ -289,7 +321,7 @@ impl Session {
     fn consumer_tag(&mut self, number: u16, wanted: &str) -> Result<Arc<str>, Refusal> {
         let limit = self.limits.consumers_per_channel;
         let channel = self.channel_mut(number)?;
-        if channel.consumers.contains_key(wanted) {
+        if channel.has_consumer(wanted) {
             let text = format!("attempt to reuse consumer tag '{wanted}'");
             return Err(Refusal::new(ReplyCode::NotAllowed, text));
         }
@@ -316,6 +348,11 @@ impl Session {
             consumer.queue.detach(consumer.slot, &mut self.effects);
             self.outbox.with_channel(slot, |c| c.leave(consumer.source));
             self.see_to_effects();
+        } else if let Some(requester) = channel
+            .replies
+            .take_if(|requester| *requester.tag == *method.consumer_tag)
+        {
+            self.vhost.replies().close(&requester.address);
         }
         let consumer_tag = method.consumer_tag;
         answer(out, number, method.nowait, BasicCancelOk { consumer_tag });

@@ -17,6 +17,7 @@ mod listener;
 mod methods;
 mod outbox;
 mod publish;
+mod replies;
 mod routes;
 mod session;
 pub mod shared;

@@ -16,7 +16,7 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::unacked::{ChannelDeliveries, SourceSlot};
-use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH};
+use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH, OUTBOX_REPLIES_HIGH};
 use crate::broker::effects::Effects;
 use crate::broker::message::MessageView;
 use crate::broker::subscriber::{Delivery, Subscriber, Wake};
@@ -236,6 +236,58 @@ impl Outbox {
         state.put_content(channel, message);
     }
 
+    /// Appends a direct reply, unless too much waits already; whether it did.
+    pub fn put_reply(
+        self: &Arc<Self>,
+        channel: u16,
+        slot: ChannelSlot,
+        consumer_tag: &str,
+        message: &MessageView<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        if state.waiting() >= OUTBOX_REPLIES_HIGH {
+            return false;
+        }
+        let Some(deliveries) = state.channels.get_mut(slot.0) else {
+            return false;
+        };
+        let arguments = DeliverArguments {
+            channel,
+            consumer_tag,
+            delivery_tag: deliveries.next_tag(),
+            redelivered: false,
+            exchange: message.exchange,
+            routing_key: message.routing_key,
+        };
+        self.put_deliver(state, &arguments, message);
+        drop(guard);
+        self.wake_later(effects);
+        true
+    }
+
+    fn put_deliver(
+        &self,
+        state: &mut OutboxState,
+        arguments: &DeliverArguments<'_>,
+        message: &MessageView<'_>,
+    ) {
+        encode::deliver(&mut state.outgoing.tail, arguments);
+        state.put_content(arguments.channel, message);
+        if state.waiting() >= OUTBOX_HIGH {
+            self.full.store(true, Ordering::Release);
+        }
+    }
+
+    fn wake_later(self: &Arc<Self>, effects: &mut Effects) {
+        if !self.wake_pending.load(Ordering::Relaxed)
+            && !self.wake_pending.swap(true, Ordering::AcqRel)
+        {
+            effects.wake_later(Arc::clone(self) as Arc<dyn Wake>);
+        }
+    }
+
     /// The consumers cancelled since this was last asked.
     pub fn take_cancelled(&self) -> Vec<(u16, Arc<str>)> {
         if !self.any_cancelled.load(Ordering::Acquire) {
@@ -279,16 +331,6 @@ pub struct OutboxConsumer {
     pub cancel_notify: bool,
 }
 
-impl OutboxConsumer {
-    fn wake_later(&self, effects: &mut Effects) {
-        if !self.outbox.wake_pending.load(Ordering::Relaxed)
-            && !self.outbox.wake_pending.swap(true, Ordering::AcqRel)
-        {
-            effects.wake_later(Arc::clone(&self.outbox) as Arc<dyn Wake>);
-        }
-    }
-}
-
 impl Subscriber for OutboxConsumer {
     fn accepts(&self) -> bool {
         !self.outbox.full.load(Ordering::Acquire)
@@ -308,13 +350,10 @@ impl Subscriber for OutboxConsumer {
             exchange: delivery.message.exchange,
             routing_key: delivery.message.routing_key,
         };
-        encode::deliver(&mut state.outgoing.tail, &arguments);
-        state.put_content(self.channel, &delivery.message);
-        if state.waiting() >= OUTBOX_HIGH {
-            self.outbox.full.store(true, Ordering::Release);
-        }
+        self.outbox
+            .put_deliver(state, &arguments, &delivery.message);
         drop(guard);
-        self.wake_later(effects);
+        self.outbox.wake_later(effects);
     }
 
     fn cancelled(&self, effects: &mut Effects) {
@@ -329,6 +368,6 @@ impl Subscriber for OutboxConsumer {
         state.cancelled.push((self.channel, Arc::clone(&self.tag)));
         drop(state);
         self.outbox.any_cancelled.store(true, Ordering::Release);
-        self.wake_later(effects);
+        self.outbox.wake_later(effects);
     }
 }

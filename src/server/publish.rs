@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::channel::HeldPublish;
+use super::replies::addresses;
 use super::session::Session;
 use crate::base::ids::Batch;
 use crate::broker::message::{Content, MessageView};
@@ -13,7 +14,7 @@ use crate::broker::queue::{Incoming, Queue};
 use crate::broker::routing::{RawHeaders, RoutingKeys};
 use crate::protocol::Publish;
 use crate::wire::method::BasicReturn;
-use crate::wire::{Refusal, ReplyCode};
+use crate::wire::{Properties, Refusal, ReplyCode};
 
 impl Session {
     /// Publishes a message, or keeps it for the channel's transaction.
@@ -26,16 +27,16 @@ impl Session {
         publish: Publish<'_>,
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
-        let (copies, expiration) = self.check(&publish).or_else(|refusal| {
+        let checked = self.check(&publish).or_else(|refusal| {
             // An exchange that isn't there is said first.
             self.vhost.check_publish(publish.exchange)?;
             Err(refusal)
         })?;
-        if copies.is_none() && !publish.transactional {
+        if checked.copies.is_none() && !publish.transactional {
             let generation = self.vhost.generation();
             let (exchange, key) = (publish.exchange, publish.routing_key);
             if let Some(queues) = self.routes.get(generation, exchange, key) {
-                let incoming = Incoming::new(content(&publish, None)).expiring(expiration);
+                let incoming = checked.incoming(&publish);
                 self.effects.take_batch();
                 for queue in queues.iter() {
                     queue.push(&incoming, &mut self.effects);
@@ -44,21 +45,25 @@ impl Session {
                 return Ok(self.after_push(routed, &publish, &incoming, out));
             }
         }
-        self.publish_uncached(&publish, copies, expiration, out)
+        self.publish_uncached(&publish, &checked, out)
     }
 
     fn publish_uncached(
         &mut self,
         publish: &Publish<'_>,
-        copies: Option<Copies>,
-        expiration: Option<u64>,
+        checked: &Checked,
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
         let generation = self.vhost.generation();
         let target = self.vhost.check_publish(publish.exchange)?;
-        let cacheable = target.cacheable && copies.is_none();
-        let copies = copies.unwrap_or_default();
-        let keys: Vec<&[u8]> = copies.keys.iter().map(|key| &key[..]).collect();
+        let copies = checked.copies.as_deref().unwrap_or_default();
+        let keys: Vec<&[u8]> = copies.iter().map(|key| &key[..]).collect();
+        let replies = match publish.exchange {
+            "" => addresses(publish.routing_key, &keys),
+            _ => Vec::new(),
+        };
+        // Addresses come and go without the topology changing.
+        let cacheable = target.cacheable && checked.copies.is_none() && replies.is_empty();
         let mut queues = Vec::new();
         self.vhost.route(
             publish.exchange,
@@ -71,17 +76,24 @@ impl Session {
             let route = queues.as_slice().into();
             self.routes.put(generation, exchange, key, route);
         }
-        let content = content(publish, copies.properties.as_deref());
-        let incoming = Incoming::new(content).expiring(expiration);
+        let incoming = checked.incoming(publish);
         if publish.transactional {
-            self.hold_publish(publish, &incoming, queues)?;
+            self.hold_publish(publish, &incoming, queues, &replies)?;
             return Ok(None);
         }
         self.effects.take_batch();
         for queue in &queues {
             queue.push(&incoming, &mut self.effects);
         }
-        Ok(self.after_push(!queues.is_empty(), publish, &incoming, out))
+        let mut routed = !queues.is_empty();
+        for address in replies {
+            let reply = incoming.view();
+            routed |= self
+                .vhost
+                .replies()
+                .deliver(address, &reply, &mut self.effects);
+        }
+        Ok(self.after_push(routed, publish, &incoming, out))
     }
 
     /// What is left once the queues have a message.
@@ -107,8 +119,15 @@ impl Session {
         publish: &Publish<'_>,
         incoming: &Incoming<'_>,
         targets: Vec<Arc<Queue>>,
+        replies: &[&str],
     ) -> Result<(), Refusal> {
+        let is_open = |address: &&&str| self.vhost.replies().is_open(address);
         let held = HeldPublish {
+            replies: replies
+                .iter()
+                .filter(is_open)
+                .map(|a| (*a).into())
+                .collect(),
             message: incoming.message().clone(),
             expiration: incoming.expiration(),
             targets,
@@ -121,7 +140,7 @@ impl Session {
 
     /// Sends back what a transaction held and goes nowhere.
     pub(super) fn return_held(&self, number: u16, held: &HeldPublish, out: &mut BytesMut) {
-        if held.targets.is_empty() && held.mandatory {
+        if !held.is_routed() && held.mandatory {
             self.send_back(number, &held.message.view(), out);
         }
     }
@@ -137,29 +156,61 @@ impl Session {
         self.outbox.put_return(channel, method, message);
     }
 
-    /// Checks the properties, in RabbitMQ's order; returns the copies they ask
-    /// for and the milliseconds after which the message expires.
-    fn check(&self, publish: &Publish<'_>) -> Result<(Option<Copies>, Option<u64>), Refusal> {
-        let expiration = publish.parsed.expiration.map(expiration_ms).transpose()?;
-        let copies = match publish.parsed.headers {
-            Some(_) => Copies::from_properties(&publish.parsed)?,
+    /// Checks the properties, in RabbitMQ's order.
+    fn check(&self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
+        let reply_to = match publish.parsed.reply_to {
+            Some(_) => self.address_reply_to(publish.channel, &publish.parsed)?,
             None => None,
         };
-        if let Some(claimed) = publish.parsed.user_id {
+        let addressed = reply_to.as_ref().map(|address| Properties {
+            reply_to: Some(address.as_bytes()),
+            ..publish.parsed
+        });
+        let parsed = addressed.as_ref().unwrap_or(&publish.parsed);
+        let properties = addressed.map(|addressed| {
+            let mut changed = BytesMut::new();
+            addressed.put(&mut changed);
+            changed
+        });
+        let expiration = parsed.expiration.map(expiration_ms).transpose()?;
+        let copies = match parsed.headers {
+            Some(_) => Copies::from_properties(parsed)?,
+            None => None,
+        };
+        if let Some(claimed) = parsed.user_id {
             check_user_id(claimed, &self.user)?;
         }
-        Ok((copies, expiration))
+        let (copies, without_bcc) = copies.map(|c| (c.keys, c.properties)).unzip();
+        Ok(Checked {
+            copies,
+            properties: without_bcc.flatten().or(properties),
+            expiration,
+        })
     }
 }
 
-/// The content of a publish, with `properties` in place of its own if given.
-fn content<'a>(publish: &'a Publish<'_>, properties: Option<&'a [u8]>) -> Content<'a> {
-    Content {
-        exchange: publish.exchange,
-        routing_key: publish.routing_key,
-        properties: properties.unwrap_or(publish.properties),
-        persistent: publish.parsed.is_persistent(),
-        dead_lettered: false,
-        body: publish.body.clone(),
+/// What the properties of a publish come to.
+#[derive(Debug)]
+struct Checked {
+    /// The keys it is to be routed by besides its own, if it has such headers.
+    copies: Option<Vec<Bytes>>,
+    /// Its properties, when they aren't those it came with.
+    properties: Option<BytesMut>,
+    /// Milliseconds after which it expires.
+    expiration: Option<u64>,
+}
+
+impl Checked {
+    /// The message as queues are to have it.
+    fn incoming<'a>(&'a self, publish: &'a Publish<'_>) -> Incoming<'a> {
+        let content = Content {
+            exchange: publish.exchange,
+            routing_key: publish.routing_key,
+            properties: self.properties.as_deref().unwrap_or(publish.properties),
+            persistent: publish.parsed.is_persistent(),
+            dead_lettered: false,
+            body: publish.body.clone(),
+        };
+        Incoming::new(content).expiring(self.expiration)
     }
 }

@@ -148,6 +148,9 @@ impl Session {
         let Some(channel) = self.channels.remove(&number) else {
             return;
         };
+        if let Some(requester) = &channel.replies {
+            self.vhost.replies().close(&requester.address);
+        }
         for consumer in channel.consumers.values() {
             consumer.queue.detach(consumer.slot, &mut self.effects);
         }
@@ -244,6 +247,12 @@ impl Session {
             let incoming = Incoming::kept(held.message.clone()).expiring(held.expiration);
             for queue in &held.targets {
                 unit.publish(queue, &incoming, &self.effects);
+            }
+            for address in &held.replies {
+                let reply = held.message.view();
+                self.vhost
+                    .replies()
+                    .deliver(address, &reply, &mut self.effects);
             }
         }
         let mut shares = std::mem::take(&mut self.shares);

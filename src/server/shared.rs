@@ -136,6 +136,7 @@ fn server_properties() -> FieldTable {
         "consumer_priorities",
         "authentication_failure_close",
         "per_consumer_qos",
+        "direct_reply_to",
     ];
     let mut properties = FieldTable::new();
     let table: FieldTable = capabilities

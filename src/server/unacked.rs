@@ -69,6 +69,12 @@ impl ChannelDeliveries {
         self.last_tag
     }
 
+    /// Gives out the next delivery tag for what nothing is held of.
+    pub fn next_tag(&mut self) -> u64 {
+        self.last_tag += 1;
+        self.last_tag
+    }
+
     /// Notes a use of `queue`, until [`ChannelDeliveries::leave`].
     pub fn join(&mut self, queue: &Arc<Queue>) -> SourceSlot {
         let known = self

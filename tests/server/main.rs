@@ -20,6 +20,7 @@ mod garbage;
 mod pressure;
 mod publishing;
 mod queues;
+mod replies;
 mod restart;
 mod settling;
 mod transactions;

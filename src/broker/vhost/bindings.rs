@@ -9,13 +9,11 @@ use crate::base::ids::ConnectionId;
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
 use crate::broker::exchange::{ExchangeId, Target};
+use crate::broker::replies::DIRECT_REPLY_TO;
 use crate::broker::resource::{Resource, access_refused};
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::broker::topology::Topology;
 use crate::wire::{FieldTable, Refusal};
-
-/// What the names of queues that are none begin with (`semantics` 13).
-const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 impl Vhost {
     /// Binds a queue or an exchange to an exchange, for the connection `as_`.

@@ -19,6 +19,7 @@ use parking_lot::RwLock;
 use super::change::Change;
 use super::effects::Effects;
 use super::queue::{Queue, Residency};
+use super::replies::Replies;
 use super::resource::{Resource, access_refused};
 use super::routing::{HeaderSource, PublishTarget, RoutingKeys};
 use super::spec::{ExchangeSpec, QueueSpec};
@@ -61,6 +62,7 @@ pub struct Vhost {
     residency: Arc<Residency>,
     topology: RwLock<Topology>,
     generation: AtomicU64,
+    replies: Replies,
 }
 
 impl Vhost {
@@ -80,6 +82,7 @@ impl Vhost {
             residency,
             topology: RwLock::new(topology),
             generation: AtomicU64::new(0),
+            replies: Replies::default(),
         }
     }
 
@@ -91,6 +94,11 @@ impl Vhost {
     /// Where its durable things are kept.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// Who waits for direct replies.
+    pub fn replies(&self) -> &Replies {
+        &self.replies
     }
 
     /// Moves on with every change that can alter a route. A route found after
