@@ -7,6 +7,7 @@
 mod arguments;
 mod binding;
 pub mod change;
+pub mod consuming;
 pub mod dead_lettering;
 pub mod effects;
 mod equivalence;

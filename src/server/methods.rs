@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use super::channel::ChannelConsumer;
 use super::outbox::OutboxConsumer;
 use super::session::{Session, WaitingGet};
+use crate::broker::consuming::check_get;
 use crate::broker::queue::{ConsumerSpec, Got};
 use crate::broker::replies::{DIRECT_REPLY_TO, is_direct_reply_to};
 use crate::broker::spec::{BindingSpec, Destination};
@@ -28,7 +29,6 @@ const NOT_YET: &[&str] = &[
     "x-max-priority",
     "x-message-ttl",
     "x-overflow",
-    "x-single-active-consumer",
 ];
 
 impl Session {
@@ -366,6 +366,7 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
         let queue = self.queue(method.queue)?;
+        check_get(&queue)?;
         let slot = self.channel_mut(number)?.slot;
         self.outbox.append(out);
         let outbox = &self.outbox;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::channel::{Channel, Transaction};
+use super::channel::{Channel, ChannelConsumer, Transaction};
 use super::outbox::Outbox;
 use super::routes::RouteCache;
 use super::unacked::Share;
@@ -15,7 +15,7 @@ use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
 use crate::broker::effects::Effects;
-use crate::broker::queue::{DeathReason, Incoming, Queue, Settlement};
+use crate::broker::queue::{DeathReason, Incoming, Queue, Settlement, has_single_active};
 use crate::broker::unit::Unit;
 use crate::broker::vhost::Vhost;
 use crate::protocol::Settle;
@@ -152,7 +152,7 @@ impl Session {
             self.vhost.replies().close(&requester.address);
         }
         for consumer in channel.consumers.values() {
-            consumer.queue.detach(consumer.slot, &mut self.effects);
+            self.detach_from(&channel, consumer);
         }
         let mut shares = std::mem::take(&mut self.shares);
         self.outbox
@@ -161,6 +161,22 @@ impl Session {
         self.shares = shares;
         self.outbox.close_channel(channel.slot);
         self.see_to_effects();
+    }
+
+    /// Takes a consumer of a channel that closes off its queue. What it holds
+    /// goes back afterwards, together with the rest; but where order counts, at
+    /// once, so that its successor gets that first.
+    fn detach_from(&mut self, channel: &Channel, consumer: &ChannelConsumer) {
+        let queue = &consumer.queue;
+        if !has_single_active(&queue.spec().arguments) {
+            return queue.detach(consumer.slot, &mut self.effects);
+        }
+        let held = || {
+            self.outbox
+                .with_channel(channel.slot, |c| c.take_from(consumer.source))
+                .unwrap_or_default()
+        };
+        queue.detach_returning(consumer.slot, held, Settlement::Requeue, &mut self.effects);
     }
 
     /// Closes everything, exclusive queues included.

@@ -110,6 +110,22 @@ impl ChannelDeliveries {
         Some(())
     }
 
+    /// Takes everything that came from one queue.
+    pub fn take_from(&mut self, source: SourceSlot) -> Vec<HeldSlot> {
+        let from_there = |entry: &&mut Unacked| entry.source == source.0 && entry.held != SETTLED;
+        let mut held = Vec::new();
+        for entry in self.unacked.iter_mut().filter(from_there) {
+            held.push(HeldSlot(entry.held));
+            entry.held = SETTLED;
+        }
+        self.settled += held.len();
+        for _ in &held {
+            self.release(source.0);
+        }
+        self.sweep();
+        held
+    }
+
     /// Takes everything.
     pub fn take_all(&mut self, shares: &mut Vec<Share>) {
         while let Some(entry) = self.unacked.pop_front() {

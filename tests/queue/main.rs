@@ -13,5 +13,6 @@ mod ledger;
 mod model;
 mod paging;
 mod publishing;
+mod single_active;
 mod support;
 mod units;

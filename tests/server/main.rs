@@ -23,4 +23,5 @@ mod queues;
 mod replies;
 mod restart;
 mod settling;
+mod single_active;
 mod transactions;

@@ -1,11 +1,19 @@
 //! The consumers of a queue: who is served next.
+//!
+//! With a single active consumer the others wait for it to go. On quorum queues
+//! one of higher priority takes over as soon as the active one has settled what
+//! it holds; on classic ones it waits like the rest (`semantics` 9.3).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use slab::Slab;
 
+use crate::broker::arguments::{self, QueueType};
 use crate::broker::subscriber::Subscriber;
+use crate::wire::{FieldTable, FieldValue};
+
+const SINGLE_ACTIVE: &str = "x-single-active-consumer";
 
 /// Names a consumer within its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +80,28 @@ struct Ring {
     slots: VecDeque<u32>,
 }
 
+/// Who is served while the others wait.
+#[derive(Debug, Default)]
+struct SingleActive {
+    consumer: Option<ConsumerSlot>,
+    /// It gets nothing more, because one of higher priority waits for it to
+    /// settle what it holds.
+    is_leaving: bool,
+}
+
+/// What a consumer's going means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detached {
+    /// It was gone before.
+    Before,
+    /// Others are served as they were.
+    OneOfMany,
+    /// The queue has a new active consumer, who is to be served.
+    Succeeded,
+    /// It was the last one.
+    Last,
+}
+
 /// All consumers of a queue.
 #[derive(Debug, Default)]
 pub struct Consumers {
@@ -80,9 +110,20 @@ pub struct Consumers {
     rings: Vec<Ring>,
     next_serial: u32,
     exclusive: bool,
+    is_quorum: bool,
+    single: Option<SingleActive>,
 }
 
 impl Consumers {
+    /// None yet, of a queue with these arguments.
+    pub fn new(arguments: &FieldTable) -> Self {
+        Self {
+            is_quorum: arguments::queue_type(arguments) == Some(QueueType::Quorum),
+            single: has_single_active(arguments).then(SingleActive::default),
+            ..Self::default()
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -94,10 +135,13 @@ impl Consumers {
         spec: ConsumerSpec,
         subscriber: Arc<dyn Subscriber>,
     ) -> Option<ConsumerSlot> {
-        if self.exclusive || (spec.exclusive && !self.slots.is_empty()) {
+        // Quorum queues take no notice of exclusive use.
+        let exclusive = spec.exclusive && !self.is_quorum;
+        let is_shared = self.single.is_some() || !self.slots.is_empty();
+        if self.exclusive || (exclusive && is_shared) {
             return None;
         }
-        self.exclusive = spec.exclusive;
+        self.exclusive = exclusive;
         let serial = self.next_serial;
         self.next_serial = self.next_serial.wrapping_add(1);
         let slot = self.slots.insert(Consumer {
@@ -109,21 +153,75 @@ impl Consumers {
         }) as u32;
         let named = ConsumerSlot { slot, serial };
         self.enter_ring(named);
+        if self.single.is_some() {
+            self.rank();
+        }
         Some(named)
     }
 
-    /// Removes a consumer; whether it was there.
-    pub fn detach(&mut self, named: ConsumerSlot) -> bool {
-        let Some(consumer) = self.find(named) else {
-            return false;
-        };
-        let priority = consumer.spec.priority;
+    /// Removes a consumer.
+    pub fn detach(&mut self, named: ConsumerSlot) -> Detached {
+        if self.find(named).is_none() {
+            return Detached::Before;
+        }
+        self.leave_ring(named);
         self.slots.remove(named.slot as usize);
         self.exclusive = false;
-        if let Some(ring) = self.rings.iter_mut().find(|r| r.priority == priority) {
-            ring.slots.retain(|slot| *slot != named.slot);
+        if self.slots.is_empty() {
+            self.single.as_mut().map(std::mem::take);
+            return Detached::Last;
         }
-        true
+        let Some(single) = &self.single else {
+            return Detached::OneOfMany;
+        };
+        // The active one may have been about to leave for this one.
+        if single.consumer != Some(named) && !single.is_leaving {
+            return Detached::OneOfMany;
+        }
+        self.rank();
+        Detached::Succeeded
+    }
+
+    /// Has the active consumer go on or leave for one that comes before it, or
+    /// finds one if there is none.
+    fn rank(&mut self) {
+        let active = self.single.as_ref().and_then(|single| single.consumer);
+        let found = active.and_then(|active| Some((active, self.find(active)?)));
+        let Some((active, found)) = found else {
+            return self.activate_first();
+        };
+        let (priority, holds) = (found.spec.priority, found.unacked > 0);
+        let is_better = |(_, other): (usize, &Consumer)| other.spec.priority > priority;
+        let is_leaving = self.is_quorum && self.slots.iter().any(is_better);
+        if let Some(single) = &mut self.single {
+            single.is_leaving = is_leaving;
+        }
+        if !is_leaving {
+            return self.enter_ring(active);
+        }
+        self.leave_ring(active);
+        if !holds {
+            self.activate_first();
+        }
+    }
+
+    /// Makes the one with the highest priority active, the oldest of them.
+    fn activate_first(&mut self) {
+        let first = self
+            .slots
+            .iter()
+            .min_by_key(|(_, found)| (-i64::from(found.spec.priority), found.serial));
+        let first = first.map(|(slot, found)| ConsumerSlot {
+            slot: slot as u32,
+            serial: found.serial,
+        });
+        self.single = Some(SingleActive {
+            consumer: first,
+            is_leaving: false,
+        });
+        if let Some(first) = first {
+            self.enter_ring(first);
+        }
     }
 
     /// Removes them all.
@@ -164,11 +262,20 @@ impl Consumers {
         if let Some(consumer) = self.find(named) {
             consumer.unacked = consumer.unacked.saturating_sub(1);
             self.enter_ring(named);
+            let is_leaving = |single: &SingleActive| single.is_leaving;
+            if self.single.as_ref().is_some_and(is_leaving) {
+                self.rank();
+            }
         }
     }
 
-    /// Puts a consumer back in its ring, at the end.
+    /// Puts a consumer back in its ring, at the end, if it may be served.
     pub fn enter_ring(&mut self, named: ConsumerSlot) {
+        if let Some(single) = &self.single
+            && (single.is_leaving || single.consumer != Some(named))
+        {
+            return;
+        }
         let Some(consumer) = self.find(named) else {
             return;
         };
@@ -189,9 +296,25 @@ impl Consumers {
         }
     }
 
+    fn leave_ring(&mut self, named: ConsumerSlot) {
+        let Some(consumer) = self.find(named) else {
+            return;
+        };
+        consumer.in_ring = false;
+        let priority = consumer.spec.priority;
+        if let Some(ring) = self.rings.iter_mut().find(|r| r.priority == priority) {
+            ring.slots.retain(|slot| *slot != named.slot);
+        }
+    }
+
     fn find(&mut self, named: ConsumerSlot) -> Option<&mut Consumer> {
         self.slots
             .get_mut(named.slot as usize)
             .filter(|consumer| consumer.serial == named.serial)
     }
+}
+
+/// Whether a queue with these arguments has a single active consumer.
+pub fn has_single_active(arguments: &FieldTable) -> bool {
+    matches!(arguments.get(SINGLE_ACTIVE), Some(FieldValue::Bool(true)))
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::backlog::{Backlog, Entry, Wanted};
-use super::consumers::{ConsumerSlot, ConsumerSpec, Consumers};
+use super::consumers::{ConsumerSlot, ConsumerSpec, Consumers, Detached};
 use super::dead_letter::DeathReason;
 use super::incoming::Incoming;
 use super::notices::Notices;
@@ -92,7 +92,7 @@ impl QueueCore {
             batch: Batch::default(),
             ready: Backlog::new(residency),
             held: Slab::new(),
-            consumers: Consumers::default(),
+            consumers: Consumers::new(&spec.arguments),
             waiting: Vec::new(),
             notices: Notices::new(id),
             deleted: false,
@@ -357,9 +357,9 @@ impl QueueCore {
         self.consumers.attach(spec, subscriber)
     }
 
-    /// Takes a consumer off; whether it was the last one.
-    pub fn detach(&mut self, slot: ConsumerSlot) -> bool {
-        self.consumers.detach(slot) && self.consumers.len() == 0
+    /// Takes a consumer off.
+    pub fn detach(&mut self, slot: ConsumerSlot) -> Detached {
+        self.consumers.detach(slot)
     }
 
     /// Lets a consumer that turned a delivery away be considered again.

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 pub use self::backlog::Entry;
-pub use self::consumers::{ConsumerSlot, ConsumerSpec};
+pub use self::consumers::{ConsumerSlot, ConsumerSpec, has_single_active};
 pub use self::core::{QueueCore, Settlement};
 pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason};
 pub use self::incoming::Incoming;
 pub use self::residency::{Marks, Residency};
 
+use self::consumers::Detached;
 use super::effects::Effects;
 use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
@@ -270,10 +271,33 @@ impl Queue {
         Ok(slot)
     }
 
-    /// Takes a consumer off. What it holds stays held until it is settled.
+    /// Takes a consumer off. What it holds stays held until it is settled; who
+    /// has its place is served.
     pub fn detach(self: &Arc<Self>, slot: ConsumerSlot, effects: &mut Effects) {
-        let last = self.core.lock().detach(slot);
-        if last && self.spec.auto_delete && !self.is_deleted() {
+        self.detach_returning(slot, Vec::new, Settlement::Acknowledge, effects);
+    }
+
+    /// Takes a consumer off and settles what it holds, in one: who has its place
+    /// gets what comes back before anything else. `held` is asked for that once
+    /// nothing more can be handed to it, with the queue's lock held.
+    pub fn detach_returning(
+        self: &Arc<Self>,
+        slot: ConsumerSlot,
+        held: impl FnOnce() -> Vec<HeldSlot>,
+        settlement: Settlement,
+        effects: &mut Effects,
+    ) {
+        let mut core = self.core.lock();
+        let detached = core.detach(slot);
+        let held = held();
+        if detached == Detached::Succeeded || !held.is_empty() {
+            let returned = self.take(&mut core, &held, settlement, effects);
+            core.put_back(returned);
+            self.serve(core, effects);
+        } else {
+            drop(core);
+        }
+        if detached == Detached::Last && self.spec.auto_delete && !self.is_deleted() {
             effects.unused(Arc::clone(self));
         }
     }
