@@ -192,7 +192,7 @@ impl Pair {
     fn compare(&mut self) {
         let handed = std::mem::take(&mut *self.handed.lock());
         for handed in handed {
-            let served = self.choose().expect("nobody is to be served");
+            let served = self.choose().unwrap();
             assert_eq!(handed.consumer, served.id, "{handed:?}");
             assert_eq!(Some(handed.number), self.ready.pop_first());
             self.held.push(Held {
