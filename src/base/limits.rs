@@ -77,6 +77,8 @@ pub const LOG_SPARE_SEGMENTS: u64 = 4;
 pub const STORE_BUFFER_KEPT: usize = 4 * 1024 * 1024;
 /// `#` words in the pattern of a topic binding, as RabbitMQ bounds them.
 pub const TOPIC_HASH_WORDS_MAX: usize = 2;
+/// Octets of messages that a recent-history exchange keeps, whatever its length.
+pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest time to live of a message or a queue, milliseconds (ten years).
 pub const EXPIRY_MS_MAX: i64 = 315_360_000_000;
 /// The highest priority a queue may be declared with.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::effects::Effects;
 use super::publishing::Copies;
 use super::queue::{DeadLetter, Incoming, Queue};
-use super::routing::{RawHeaders, RoutingKeys};
+use super::routing::{RawTraits, RoutingKeys};
 use super::unit::Unit;
 use super::vhost::Vhost;
 use crate::wire::Properties;
@@ -32,7 +32,7 @@ pub fn carry_dead_letters(vhost: &Vhost, unit: &mut Unit, effects: &mut Effects)
             let properties = letter.properties(effects.now());
             let content = letter.content(&target.exchange, routing_key, &properties);
             let incoming = Incoming::new(content);
-            for queue in &targets(vhost, &letter, &target.exchange, routing_key) {
+            for queue in &targets(vhost, &letter, &target.exchange, routing_key, &incoming) {
                 unit.publish(queue, &incoming, effects);
             }
         }
@@ -47,6 +47,7 @@ fn targets(
     letter: &DeadLetter,
     exchange: &str,
     routing_key: &str,
+    incoming: &Incoming<'_>,
 ) -> Vec<Arc<Queue>> {
     let raw = letter.message().view().properties;
     let own_keys = letter
@@ -64,7 +65,7 @@ fn targets(
     let _missing = vhost.route(
         exchange,
         RoutingKeys::with_copies(routing_key, &keys),
-        &mut RawHeaders::new(raw),
+        &mut RawTraits::of(incoming),
         &mut queues,
     );
     queues

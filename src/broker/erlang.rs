@@ -15,6 +15,14 @@ pub(super) fn binary(octets: &[u8]) -> String {
     format!("<<{}>>", numbers.join(","))
 }
 
+/// Text as a binary: as it is where Erlang's printer knows it for text.
+pub(super) fn text_binary(text: &str) -> String {
+    if text.is_ascii() || text.contains(|c: char| c.is_control()) {
+        return binary(text.as_bytes());
+    }
+    format!("<<{text:?}/utf8>>")
+}
+
 /// A value as a term, without its type.
 pub(super) fn term(value: &FieldValue) -> String {
     match value {

@@ -13,7 +13,7 @@ use ahash::RandomState;
 use hashbrown::HashSet;
 
 use super::exchange::{ExchangeId, Target};
-use super::queue::Queue;
+use super::queue::{Incoming, Queue};
 use super::topology::Topology;
 use crate::wire::{FieldTable, Properties};
 
@@ -39,50 +39,90 @@ impl<'a> RoutingKeys<'a> {
         }
     }
 
+    /// The message's own key.
+    pub fn main(&self) -> &'a [u8] {
+        self.main
+    }
+
+    /// The keys of its copies.
+    pub fn copies(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.copies.iter().copied()
+    }
+
     /// All keys, the message's own first.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
-        iter::once(self.main).chain(self.copies.iter().copied())
+        iter::once(self.main).chain(self.copies())
     }
 }
 
-/// Where the headers of a message come from when an exchange asks for them.
-pub trait HeaderSource {
+/// What exchanges may ask about a message beside its keys.
+pub trait Traits {
     /// The header table.
     fn headers(&mut self) -> &FieldTable;
+
+    /// The properties.
+    fn properties(&self) -> Properties<'_> {
+        Properties::default()
+    }
+
+    /// The message itself, for exchanges that keep some. [`None`] when none is
+    /// on its way, and somebody just asks where one would go.
+    fn incoming(&self) -> Option<&Incoming<'_>> {
+        None
+    }
 }
 
-impl HeaderSource for FieldTable {
+impl Traits for FieldTable {
     fn headers(&mut self) -> &FieldTable {
         self
     }
 }
 
-/// The headers in raw properties, decoded when first asked for.
+/// What raw properties say about a message, decoded when first asked for.
+/// Malformed ones count as none.
 #[derive(Debug)]
-pub struct RawHeaders<'a> {
+pub struct RawTraits<'a> {
     properties: &'a [u8],
-    decoded: Option<FieldTable>,
+    headers: Option<FieldTable>,
+    incoming: Option<&'a Incoming<'a>>,
 }
 
-impl<'a> RawHeaders<'a> {
-    /// The headers of `properties`, which are flags and properties in their raw
-    /// form. Malformed ones count as none.
+impl<'a> RawTraits<'a> {
+    /// A message with `properties`, which are flags and properties in their raw
+    /// form.
     pub fn new(properties: &'a [u8]) -> Self {
         Self {
             properties,
-            decoded: None,
+            headers: None,
+            incoming: None,
+        }
+    }
+
+    /// A message on its way into queues.
+    pub fn of(incoming: &'a Incoming<'a>) -> Self {
+        Self {
+            incoming: Some(incoming),
+            ..Self::new(incoming.view().properties)
         }
     }
 }
 
-impl HeaderSource for RawHeaders<'_> {
+impl Traits for RawTraits<'_> {
     fn headers(&mut self) -> &FieldTable {
         let properties = self.properties;
-        self.decoded.get_or_insert_with(|| {
+        self.headers.get_or_insert_with(|| {
             Properties::parse(properties)
                 .and_then(|properties| properties.headers_table())
                 .unwrap_or_default()
         })
+    }
+
+    fn properties(&self) -> Properties<'_> {
+        Properties::parse(self.properties).unwrap_or_default()
+    }
+
+    fn incoming(&self) -> Option<&Incoming<'_>> {
+        self.incoming
     }
 }
 
@@ -104,42 +144,44 @@ impl Topology {
         &self,
         exchange: &str,
         keys: &RoutingKeys<'_>,
-        headers: &mut dyn HeaderSource,
+        traits: &mut dyn Traits,
         out: &mut Vec<Arc<Queue>>,
     ) -> bool {
         let first = out.len();
         if exchange.is_empty() {
             self.route_by_name(keys, out);
-        } else {
-            let Some(start) = self.exchange_id(exchange) else {
-                return false;
-            };
-            self.route_from(start, keys, headers, out);
+            drop_duplicates(out, first);
+            return true;
         }
-        drop_duplicates(out, first);
+        let Some(start) = self.exchange_id(exchange) else {
+            return false;
+        };
+        self.route_from(start, keys, traits, out);
         true
     }
 
     /// Whether keys alone decide what messages to an exchange reach. On the
     /// safe side where following all ways would be needed to tell.
     pub(super) fn routes_by_keys(&self, id: ExchangeId) -> bool {
-        if !self.has_headers_bindings() {
+        if !self.looks_at_messages() {
             return true;
         }
         self.exchange(id).is_some_and(|exchange| {
-            !exchange.table.needs_headers()
+            !exchange.table.looks_at_messages()
                 && exchange.exchange_targets == 0
                 && exchange.alternate.is_none()
         })
     }
 
-    fn route_from(
+    /// Adds the queues that a message in the exchange `start` goes to, each once.
+    pub(super) fn route_from(
         &self,
         start: ExchangeId,
         keys: &RoutingKeys<'_>,
-        headers: &mut dyn HeaderSource,
+        traits: &mut dyn Traits,
         out: &mut Vec<Arc<Queue>>,
     ) {
+        let first = out.len();
         // Every exchange met, in the order in which it is looked into.
         let mut met: Vec<ExchangeId> = Vec::new();
         let mut next = 0;
@@ -147,7 +189,7 @@ impl Topology {
         while let Some(id) = current {
             if let Some(exchange) = self.exchange(id) {
                 let mut matched = false;
-                exchange.table.route(keys, headers, &mut |target| {
+                exchange.table.route(keys, traits, &mut |target| {
                     matched = true;
                     match target {
                         Target::Queue(queue) => out.push(Arc::clone(queue)),
@@ -165,6 +207,7 @@ impl Topology {
             current = met.get(next).copied();
             next += 1;
         }
+        drop_duplicates(out, first);
     }
 
     /// What the default exchange does.

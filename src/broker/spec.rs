@@ -9,7 +9,8 @@ use crate::wire::FieldTable;
 pub struct ExchangeSpec {
     /// Its name, unique in the virtual host.
     pub name: Arc<str>,
-    /// Its type: `direct`, `fanout`, `topic`, `headers`.
+    /// Its type: `direct`, `fanout`, `topic`, `headers`, or one that begins with
+    /// `x-`.
     pub kind: Arc<str>,
     /// Survives a restart.
     pub durable: bool,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::binding::{Binding, BindingId, BindingKey, Bindings};
-use super::exchange::{ExchangeId, RouteTable, Target};
+use super::exchange::{Bound, ExchangeId, RouteTable, Target};
 use super::name::{ByName, Name};
 use super::queue::Queue;
 use super::spec::{BindingSpec, Destination, ExchangeSpec};
@@ -59,8 +59,8 @@ pub(super) struct Topology {
     /// Exclusive queues, by whose they are and then by age.
     owned: BTreeMap<(ConnectionId, QueueId), Arc<Queue>>,
     bindings: Bindings,
-    /// How many bindings have an exchange for their source that looks at headers.
-    headers_bindings: usize,
+    /// How many exchanges look at each message.
+    looking: usize,
 }
 
 impl Topology {
@@ -89,14 +89,17 @@ impl Topology {
             .collect()
     }
 
-    pub(super) fn has_headers_bindings(&self) -> bool {
-        self.headers_bindings > 0
+    /// Whether any exchange looks at each message: where one goes isn't decided
+    /// by its keys alone, or it is kept.
+    pub(super) fn looks_at_messages(&self) -> bool {
+        self.looking > 0
     }
 
     /// Adds an exchange whose name is free.
     pub(super) fn insert_exchange(&mut self, spec: ExchangeSpec, table: RouteTable) {
         let name = Name(Arc::clone(&spec.name));
         let alternate = spec.arguments.get(ALTERNATE_EXCHANGE);
+        self.looking += usize::from(table.looks_at_messages());
         let id = self.exchanges.insert(Exchange {
             alternate: alternate.and_then(FieldValue::as_str).map(Into::into),
             spec,
@@ -136,6 +139,7 @@ impl Topology {
         }
         let exchange = self.exchanges.try_remove(id.0 as usize)?;
         self.exchange_ids.remove(exchange.spec.name.as_bytes());
+        self.looking -= usize::from(exchange.table.looks_at_messages());
         Some(exchange.spec)
     }
 
@@ -205,6 +209,9 @@ impl Topology {
         arguments: FieldTable,
     ) {
         let place_at_target = self.inbound(&target).map_or(0, |list| list.len()) as u32;
+        let Some(name) = self.name_of(&target) else {
+            return;
+        };
         let Some(exchange) = self.exchanges.get_mut(source.0 as usize) else {
             return;
         };
@@ -217,9 +224,17 @@ impl Topology {
             place_at_target,
         });
         exchange.outbound.push(id);
-        exchange.table.insert(id, &routing_key, &arguments, &target);
+        let bound = Bound {
+            id,
+            key: &routing_key,
+            arguments: &arguments,
+            target: &target,
+            name: &name,
+        };
+        self.looking -= usize::from(exchange.table.looks_at_messages());
+        exchange.table.insert(&bound);
+        self.looking += usize::from(exchange.table.looks_at_messages());
         exchange.exchange_targets += usize::from(matches!(target, Target::Exchange(_)));
-        self.headers_bindings += usize::from(exchange.table.needs_headers());
         if let Some(list) = self.inbound(&target) {
             list.push(id);
         }
@@ -236,12 +251,19 @@ impl Topology {
         if let Some(moved) = moved.and_then(|id| self.bindings.get_mut(id)) {
             moved.place_at_target = place;
         }
+        let name = self.name_of(&binding.target)?;
         let exchange = self.exchanges.get_mut(binding.source.0 as usize)?;
-        self.headers_bindings -= usize::from(exchange.table.needs_headers());
+        let bound = Bound {
+            id,
+            key: &binding.routing_key,
+            arguments: &binding.arguments,
+            target: &binding.target,
+            name: &name,
+        };
+        self.looking -= usize::from(exchange.table.looks_at_messages());
+        exchange.table.remove(&bound);
+        self.looking += usize::from(exchange.table.looks_at_messages());
         exchange.exchange_targets -= usize::from(matches!(binding.target, Target::Exchange(_)));
-        exchange
-            .table
-            .remove(id, &binding.routing_key, &binding.target);
         let place = binding.place_at_source;
         let moved = take_place(&mut exchange.outbound, place);
         if let Some(moved) = moved.and_then(|id| self.bindings.get_mut(id)) {
@@ -297,17 +319,22 @@ impl Topology {
             .collect()
     }
 
+    /// The name of what a binding leads to.
+    fn name_of(&self, target: &Target) -> Option<Arc<str>> {
+        match target {
+            Target::Queue(queue) => Some(Arc::clone(queue.name())),
+            Target::Exchange(id) => Some(Arc::clone(&self.exchange(*id)?.spec.name)),
+        }
+    }
+
     fn spec_of(&self, binding: &Binding) -> Option<BindingSpec> {
-        let name_of = |id| {
-            self.exchange(id)
-                .map(|exchange| Arc::clone(&exchange.spec.name))
+        let destination = match &binding.target {
+            Target::Queue(_) => Destination::Queue,
+            Target::Exchange(_) => Destination::Exchange,
         };
         Some(BindingSpec {
-            source: name_of(binding.source)?,
-            destination: match &binding.target {
-                Target::Queue(queue) => Destination::Queue(Arc::clone(queue.name())),
-                Target::Exchange(id) => Destination::Exchange(name_of(*id)?),
-            },
+            source: Arc::clone(&self.exchange(binding.source)?.spec.name),
+            destination: destination(self.name_of(&binding.target)?),
             routing_key: Arc::clone(&binding.routing_key),
             arguments: binding.arguments.clone(),
         })

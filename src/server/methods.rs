@@ -181,7 +181,10 @@ impl Session {
     }
 
     fn bind(&mut self, spec: BindingSpec) -> Result<(), Refusal> {
-        self.vhost.bind(spec, self.id, &mut self.effects)
+        self.vhost.bind(spec, self.id, &mut self.effects)?;
+        // What a recent-history exchange sends may be too much for a queue.
+        self.see_to_effects();
+        Ok(())
     }
 
     fn unbind(&mut self, spec: &BindingSpec) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use crate::base::ids::Batch;
 use crate::broker::message::{Content, MessageView};
 use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
 use crate::broker::queue::{Incoming, Queue};
-use crate::broker::routing::{RawHeaders, RoutingKeys};
+use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::protocol::Publish;
 use crate::wire::method::BasicReturn;
 use crate::wire::{Properties, Refusal, ReplyCode};
@@ -64,11 +64,12 @@ impl Session {
         };
         // Addresses come and go without the topology changing.
         let cacheable = target.cacheable && checked.copies.is_none() && replies.is_empty();
+        let incoming = checked.incoming(publish);
         let mut queues = Vec::new();
         self.vhost.route(
             publish.exchange,
             RoutingKeys::with_copies(publish.routing_key, &keys),
-            &mut RawHeaders::new(publish.properties),
+            &mut RawTraits::of(&incoming),
             &mut queues,
         )?;
         if cacheable {
@@ -76,7 +77,6 @@ impl Session {
             let route = queues.as_slice().into();
             self.routes.put(generation, exchange, key, route);
         }
-        let incoming = checked.incoming(publish);
         if publish.transactional {
             self.hold_publish(publish, &incoming, queues, &replies)?;
             return Ok(None);

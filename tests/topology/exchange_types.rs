@@ -1,4 +1,4 @@
-use harrier::broker::routing::{RawHeaders, RoutingKeys};
+use harrier::broker::routing::{RawTraits, RoutingKeys};
 use harrier::broker::spec::BindingSpec;
 use harrier::wire::method::ExchangeDeclare;
 use harrier::wire::{FieldTable, FieldValue, Properties};
@@ -219,7 +219,7 @@ fn headers_are_decoded_from_properties() {
     let mut out = Vec::new();
     let mut route = |properties: &[u8]| {
         out.clear();
-        let headers = &mut RawHeaders::new(properties);
+        let headers = &mut RawTraits::new(properties);
         host.vhost
             .route("amq.headers", RoutingKeys::one(""), headers, &mut out)
             .unwrap();

@@ -10,6 +10,8 @@
 mod durability;
 mod exchange_types;
 mod exchanges;
+mod history;
+mod picking;
 mod queues;
 mod speed;
 mod support;

@@ -11,6 +11,7 @@ use crate::broker::effects::Effects;
 use crate::broker::exchange::{ExchangeId, Target};
 use crate::broker::replies::DIRECT_REPLY_TO;
 use crate::broker::resource::{Resource, access_refused};
+use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::broker::topology::Topology;
 use crate::wire::{FieldTable, Refusal};
@@ -37,15 +38,18 @@ impl Vhost {
             .target(&spec.destination)
             .ok_or_else(|| self.destination_title(&spec.destination).not_found())?;
         self.check_target(&target, as_)?;
-        exchange.table.check(&spec.routing_key, &spec.arguments)?;
+        exchange
+            .table
+            .check(&spec.routing_key, &spec.arguments, &target)?;
         let known = topology.find_binding(source, &target, &spec.routing_key, &spec.arguments);
         if known.is_none() {
             let change = is_durable(&topology, source, &target).then(|| Change::Bound {
                 vhost: Arc::clone(&self.name),
                 spec: spec.clone(),
             });
-            topology.insert_binding(source, target, spec.routing_key, spec.arguments);
+            topology.insert_binding(source, target.clone(), spec.routing_key, spec.arguments);
             self.changed(change.as_slice(), effects);
+            replay(&topology, source, &target, effects);
         }
         Ok(())
     }
@@ -130,6 +134,29 @@ fn is_durable(topology: &Topology, source: ExchangeId, target: &Target) -> bool 
         Target::Exchange(id) => is_durable_exchange(*id),
     };
     is_durable_target && is_durable_exchange(source)
+}
+
+/// Sends what an exchange remembers to what was newly bound to it. With the
+/// topology locked, so that each message comes either so or by being published.
+fn replay(topology: &Topology, source: ExchangeId, target: &Target, effects: &mut Effects) {
+    let past = topology
+        .exchange(source)
+        .map(|exchange| exchange.table.past());
+    for remembered in past.unwrap_or_default() {
+        let incoming = remembered.incoming();
+        match target {
+            Target::Queue(queue) => queue.push(&incoming, effects),
+            Target::Exchange(id) => {
+                let copies: Vec<&[u8]> = remembered.copies.iter().map(|key| &key[..]).collect();
+                let keys = RoutingKeys::with_copies(incoming.view().routing_key, &copies);
+                let mut queues = Vec::new();
+                topology.route_from(*id, &keys, &mut RawTraits::of(&incoming), &mut queues);
+                for queue in &queues {
+                    queue.push(&incoming, effects);
+                }
+            }
+        }
+    }
 }
 
 /// Binds without asking who may: what a log replays. Ends that aren't there

@@ -34,7 +34,7 @@ pub(super) fn predeclare(topology: &mut Topology) {
             internal: *internal,
             arguments: FieldTable::new(),
         };
-        if let Some(table) = RouteTable::of_kind(kind) {
+        if let Some(table) = RouteTable::new(&spec) {
             topology.insert_exchange(spec, table);
         }
     }
@@ -62,8 +62,6 @@ impl Vhost {
                 None => Err(self.exchange_title(&name).not_found()),
             };
         }
-        let table = RouteTable::of_kind(request.kind)
-            .ok_or_else(|| precondition(format!("unknown exchange type '{}'", request.kind)))?;
         let spec = ExchangeSpec {
             name: (*name).into(),
             kind: request.kind.into(),
@@ -72,10 +70,13 @@ impl Vhost {
             internal: request.internal,
             arguments: request.arguments.clone(),
         };
+        let table = RouteTable::new(&spec)
+            .ok_or_else(|| precondition(format!("unknown exchange type '{}'", spec.kind)))?;
         if self.is_declared(&self.topology.read(), &spec)? {
             return Ok(());
         }
         self.check_new_exchange(&spec)?;
+        table.check_arguments(self.exchange_title(&spec.name), &spec.arguments)?;
         let mut topology = self.topology.write();
         // Another connection may have declared it in between.
         if !self.is_declared(&topology, &spec)? {

@@ -21,7 +21,7 @@ use super::effects::Effects;
 use super::queue::{Queue, Residency};
 use super::replies::Replies;
 use super::resource::{Resource, access_refused};
-use super::routing::{HeaderSource, PublishTarget, RoutingKeys};
+use super::routing::{PublishTarget, RoutingKeys, Traits};
 use super::spec::{ExchangeSpec, QueueSpec};
 use super::store::{Record, Store};
 use super::topology::Topology;
@@ -115,10 +115,10 @@ impl Vhost {
         &self,
         exchange: &str,
         keys: RoutingKeys<'_>,
-        headers: &mut dyn HeaderSource,
+        traits: &mut dyn Traits,
         out: &mut Vec<Arc<Queue>>,
     ) -> Result<(), Refusal> {
-        if self.topology.read().route(exchange, &keys, headers, out) {
+        if self.topology.read().route(exchange, &keys, traits, out) {
             return Ok(());
         }
         Err(self.exchange_title(exchange).not_found())

@@ -55,7 +55,7 @@ fn restore_exchange(topology: &mut Topology, spec: &ExchangeSpec) {
     if topology.exchange_id(&spec.name).is_some() {
         return;
     }
-    match RouteTable::of_kind(&spec.kind) {
+    match RouteTable::new(spec) {
         Some(table) => topology.insert_exchange(spec.clone(), table),
         None => tracing::error!(
             exchange = &*spec.name,
