@@ -83,3 +83,8 @@ pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const EXPIRY_MS_MAX: i64 = 315_360_000_000;
 /// The highest priority a queue may be declared with.
 pub const QUEUE_PRIORITY_MAX: i64 = 255;
+/// Steps back that matching one pattern of a permission or policy may take,
+/// which only one with look-around or back-references takes at all.
+pub const PATTERN_BACKTRACKS_MAX: usize = 100_000;
+/// Octets that such a pattern may take compiled.
+pub const PATTERN_MEMORY_MAX: usize = 1024 * 1024;

@@ -34,6 +34,15 @@ impl QueueType {
         }
     }
 
+    /// The type of that name.
+    pub(super) fn of_name(name: &[u8]) -> Option<Self> {
+        match name {
+            b"classic" => Some(Self::Classic),
+            b"quorum" => Some(Self::Quorum),
+            _ => None,
+        }
+    }
+
     const fn column(self) -> u8 {
         match self {
             Self::Classic => CLASSIC,
@@ -99,11 +108,7 @@ const ARGUMENTS: &[Argument] = &[
 pub(super) fn queue_type(arguments: &FieldTable) -> Option<QueueType> {
     match arguments.get(QUEUE_TYPE) {
         None => Some(QueueType::Classic),
-        Some(value) => match value.as_octets()? {
-            b"classic" => Some(QueueType::Classic),
-            b"quorum" => Some(QueueType::Quorum),
-            _ => None,
-        },
+        Some(value) => QueueType::of_name(value.as_octets()?),
     }
 }
 

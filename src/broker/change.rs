@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::access::{Permissions, TopicPermission, User};
 use super::spec::{BindingSpec, ExchangeSpec, QueueSpec};
+use super::vhost::VhostSettings;
 use crate::base::ids::QueueId;
 
-/// One durable change of a virtual host. Carrying one out twice is the same as
+/// One durable change. Carrying one out twice is the same as
 /// once, so a log may be replayed over a state that has some of it already.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -14,7 +16,14 @@ pub enum Change {
         /// Its name.
         vhost: Arc<str>,
     },
-    /// A virtual host went, with all that was in it.
+    /// A virtual host was made, or is said to be otherwise.
+    VhostSet {
+        /// Its name.
+        vhost: Arc<str>,
+        /// What is said of it.
+        settings: VhostSettings,
+    },
+    /// A virtual host went, with all that was in it and all permissions in it.
     VhostDeleted {
         /// Its name.
         vhost: Arc<str>,
@@ -65,20 +74,72 @@ pub enum Change {
         /// What was unbound.
         spec: BindingSpec,
     },
+    /// A user was made or changed.
+    UserSet {
+        /// What the user is from now on.
+        user: User,
+    },
+    /// A user went, with all permissions.
+    UserDeleted {
+        /// The user's name.
+        name: Arc<str>,
+    },
+    /// A user may do this in a virtual host from now on.
+    PermissionsSet {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// What the user may do.
+        permissions: Permissions,
+    },
+    /// A user may do nothing in a virtual host any more.
+    PermissionsCleared {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+    },
+    /// A user may use a topic exchange with these routing keys only.
+    TopicPermissionSet {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// The exchange and the keys.
+        permission: TopicPermission,
+    },
+    /// A user may use a topic exchange with any routing key again.
+    TopicPermissionCleared {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The user.
+        user: Arc<str>,
+        /// The exchange.
+        exchange: Arc<str>,
+    },
 }
 
 impl Change {
-    /// The virtual host it happened in.
-    pub fn vhost(&self) -> &Arc<str> {
+    /// The virtual host that what is declared changed in: not of users and
+    /// permissions.
+    pub fn vhost(&self) -> Option<&Arc<str>> {
         match self {
             Self::VhostCreated { vhost }
+            | Self::VhostSet { vhost, .. }
             | Self::VhostDeleted { vhost }
             | Self::ExchangeDeclared { vhost, .. }
             | Self::ExchangeDeleted { vhost, .. }
             | Self::QueueDeclared { vhost, .. }
             | Self::QueueDeleted { vhost, .. }
             | Self::Bound { vhost, .. }
-            | Self::Unbound { vhost, .. } => vhost,
+            | Self::Unbound { vhost, .. } => Some(vhost),
+            Self::UserSet { .. }
+            | Self::UserDeleted { .. }
+            | Self::PermissionsSet { .. }
+            | Self::PermissionsCleared { .. }
+            | Self::TopicPermissionSet { .. }
+            | Self::TopicPermissionCleared { .. } => None,
         }
     }
 }

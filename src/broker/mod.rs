@@ -4,6 +4,7 @@
 //! [`Subscriber`](subscriber::Subscriber), what has to survive through
 //! [`Store`](store::Store), time comes in as [`Now`](crate::base::clock::Now).
 
+pub mod access;
 mod arguments;
 mod binding;
 pub mod change;
@@ -15,6 +16,7 @@ mod erlang;
 mod exchange;
 pub mod message;
 mod name;
+pub mod pattern;
 pub mod publishing;
 pub mod queue;
 pub mod replies;

@@ -32,6 +32,11 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// The same without the virtual host.
+    pub(super) fn short(self) -> String {
+        format!("{} '{}'", self.kind, self.name)
+    }
+
     /// 404: it isn't there.
     pub(super) fn not_found(self) -> Refusal {
         Refusal::new(ReplyCode::NotFound, format!("no {self}"))

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::access::{AccessError, Applied, check_name};
 use super::change::Change;
+use super::effects::Effects;
 use super::queue::Residency;
 use super::store::{Record, Recovered, Store};
-use super::vhost::{QueueIds, Vhost};
+use super::vhost::{QueueIds, Vhost, VhostSettings};
 
 /// The virtual host every broker starts with.
 pub const DEFAULT_VHOST: &str = "/";
@@ -80,8 +82,52 @@ impl Vhosts {
         vhost
     }
 
+    /// Makes a virtual host, or says something else of the one there is.
+    ///
+    /// # Errors
+    /// [`AccessError`] when the name or the settings make no sense.
+    pub fn put(&self, name: &str, settings: VhostSettings) -> Result<Applied, AccessError> {
+        check_name(name)?;
+        settings.check()?;
+        let mut by_name = self.by_name.write();
+        let known = by_name.get(name).cloned();
+        let created = known.is_none();
+        let vhost = known.unwrap_or_else(|| self.add(&mut by_name, name.into()));
+        let batch = (created || *vhost.settings() != settings).then(|| {
+            let change = Change::VhostSet {
+                vhost: Arc::clone(vhost.name()),
+                settings,
+            };
+            vhost.restore(&change);
+            self.store.append(&[Record::Topology(&change)])
+        });
+        Ok(Applied { created, batch })
+    }
+
+    /// Deletes a virtual host with all that is in it. Its connections are the
+    /// server's to close; they can declare nothing in it any more.
+    ///
+    /// # Errors
+    /// [`AccessError`] when there is none, or it is protected.
+    pub fn delete(&self, name: &str, effects: &mut Effects) -> Result<Applied, AccessError> {
+        let mut by_name = self.by_name.write();
+        let vhost = by_name.get(name);
+        let vhost = vhost.ok_or_else(|| AccessError::NoSuchVhost(name.to_owned()))?;
+        if vhost.settings().protected {
+            return Err(AccessError::Protected(name.to_owned()));
+        }
+        let batch = vhost.delete(effects);
+        by_name.remove(name);
+        Ok(Applied {
+            created: false,
+            batch: Some(batch),
+        })
+    }
+
     fn replay(&self, change: &Change) {
-        let name = change.vhost();
+        let Some(name) = change.vhost() else {
+            return;
+        };
         let mut by_name = self.by_name.write();
         if let Change::VhostDeleted { .. } = change {
             by_name.remove(name);

@@ -5,8 +5,10 @@
 //! counts as durable before [`Catalogue::make_durable`] has returned.
 //!
 //! Keys start with a letter for what they are: `m` a fact about the store, `s`
-//! the summary of a segment, `v` a virtual host, `x` an exchange, `q` a queue, `b` a binding by its source,
-//! `d` a binding by its destination. Then come its names, each with its length
+//! the summary of a segment, `u` a user, `v` a virtual host, `p` permissions by
+//! virtual host and user, `t` a topic permission by those and exchange, `x` an
+//! exchange, `q` a queue, `b` a binding by its source, `d` a binding by its
+//! destination. Then come its names, each with its length
 //! before it, so that no key is the start of another. A value is the change
 //! that declared the thing, in pieces of at most [`PIECE`] octets under the key
 //! and the number of the piece.
@@ -36,6 +38,9 @@ const ARGUMENTS_IN_KEY_MAX: usize = 64;
 const VERSION_KEY: &[u8] = b"mversion";
 const APPLIED_KEY: &[u8] = b"mapplied";
 const LAST_QUEUE_KEY: &[u8] = b"mlast-queue";
+
+/// The kinds of keys whose values lead from nothing to what is declared, in order.
+const DECLARED: [u8; 7] = *b"uvptxqb";
 
 /// A place in the log: a segment and the offset of a frame in it.
 pub(super) type Place = (u64, u64);
@@ -222,7 +227,9 @@ impl Catalogue {
     pub(super) fn apply(&self, change: &Change) -> Result<Vec<QueueId>, StoreError> {
         let value = || encode_change(change);
         match change {
-            Change::VhostCreated { vhost } => self.put(&key(b'v', &[vhost]), &value())?,
+            Change::VhostCreated { vhost } | Change::VhostSet { vhost, .. } => {
+                self.put(&key(b'v', &[vhost]), &value())?;
+            }
             Change::VhostDeleted { vhost } => return self.delete_vhost(vhost),
             Change::ExchangeDeclared { vhost, spec } => {
                 self.put(&key(b'x', &[vhost, &spec.name]), &value())?;
@@ -251,8 +258,52 @@ impl Catalogue {
                 self.remove(&source_key(vhost, spec))?;
                 self.remove(&destination_key(vhost, spec))?;
             }
+            _ => self.apply_access(change)?,
         }
         Ok(Vec::new())
+    }
+
+    /// Carries out a change of users and permissions.
+    fn apply_access(&self, change: &Change) -> Result<(), StoreError> {
+        let value = || encode_change(change);
+        match change {
+            Change::UserSet { user } => self.put(&key(b'u', &[&user.name]), &value()),
+            Change::UserDeleted { name } => {
+                self.remove(&key(b'u', &[name]))?;
+                self.forget_permissions(name)
+            }
+            Change::PermissionsSet { vhost, user, .. } => {
+                self.put(&key(b'p', &[vhost, user]), &value())
+            }
+            Change::PermissionsCleared { vhost, user } => self.remove(&key(b'p', &[vhost, user])),
+            Change::TopicPermissionSet {
+                vhost,
+                user,
+                permission,
+            } => self.put(&key(b't', &[vhost, user, &permission.exchange]), &value()),
+            Change::TopicPermissionCleared {
+                vhost,
+                user,
+                exchange,
+            } => self.remove(&key(b't', &[vhost, user, exchange])),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes all that a user may do.
+    fn forget_permissions(&self, name: &str) -> Result<(), StoreError> {
+        for change in [self.scan(b"p")?, self.scan(b"t")?].concat() {
+            match change {
+                Change::PermissionsSet { vhost, user, .. } if *user == *name => {
+                    self.remove(&key(b'p', &[&vhost, &user]))?;
+                }
+                Change::TopicPermissionSet { vhost, user, .. } if *user == *name => {
+                    self.remove(&key(b't', &[&vhost, &user]))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn delete_vhost(&self, vhost: &str) -> Result<Vec<QueueId>, StoreError> {
@@ -262,7 +313,7 @@ impl Catalogue {
                 gone.push(id);
             }
         }
-        for kind in *b"vxqbd" {
+        for kind in *b"vptxqbd" {
             self.remove(&key(kind, &[vhost]))?;
         }
         Ok(gone)
@@ -290,7 +341,7 @@ impl Catalogue {
     /// [`StoreError`] when the database refuses or makes no sense.
     pub(super) fn changes(&self) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
-        for kind in *b"vxqb" {
+        for kind in DECLARED {
             changes.append(&mut self.scan(&[kind])?);
         }
         Ok(changes)
@@ -301,7 +352,7 @@ impl Catalogue {
     /// # Errors
     /// [`StoreError`] when the database refuses.
     pub(super) fn put_checkpoint(&self, out: &mut Vec<u8>) -> Result<(), StoreError> {
-        for kind in *b"vxqb" {
+        for kind in DECLARED {
             self.scan_octets(&[kind], |change| {
                 records::put_encoded_topology(out, change);
                 Ok(())

@@ -1,7 +1,10 @@
 //! Changes of what is declared as octets.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
+use super::access_codec::{put_permissions, put_settings, put_topic_permission, put_user};
 use super::codec::{CodecError, Reader, put_number, put_text};
 use crate::base::ids::QueueId;
 use crate::broker::change::Change;
@@ -16,6 +19,13 @@ const QUEUE_DECLARED: u8 = 5;
 const QUEUE_DELETED: u8 = 6;
 const BOUND: u8 = 7;
 const UNBOUND: u8 = 8;
+const VHOST_SET: u8 = 9;
+const USER_SET: u8 = 10;
+const USER_DELETED: u8 = 11;
+const PERMISSIONS_SET: u8 = 12;
+const PERMISSIONS_CLEARED: u8 = 13;
+const TOPIC_PERMISSION_SET: u8 = 14;
+const TOPIC_PERMISSION_CLEARED: u8 = 15;
 
 const TO_QUEUE: u8 = b'q';
 const TO_EXCHANGE: u8 = b'e';
@@ -39,10 +49,31 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
             put_text(&mut out, name);
         }
         Change::Bound { spec, .. } | Change::Unbound { spec, .. } => put_binding(&mut out, spec),
+        Change::VhostSet { settings, .. } => put_settings(&mut out, settings),
+        Change::UserSet { user } => put_user(&mut out, user),
+        Change::UserDeleted { name } => put_text(&mut out, name),
+        Change::PermissionsSet {
+            user, permissions, ..
+        } => {
+            put_text(&mut out, user);
+            put_permissions(&mut out, permissions);
+        }
+        Change::PermissionsCleared { user, .. } => put_text(&mut out, user),
+        Change::TopicPermissionSet {
+            user, permission, ..
+        } => {
+            put_text(&mut out, user);
+            put_topic_permission(&mut out, permission);
+        }
+        Change::TopicPermissionCleared { user, exchange, .. } => {
+            put_text(&mut out, user);
+            put_text(&mut out, exchange);
+        }
     }
     out
 }
 
+/// What is no virtual host's business has the empty name here.
 fn kind_and_vhost(change: &Change) -> (u8, &str) {
     match change {
         Change::VhostCreated { vhost } => (VHOST_CREATED, vhost),
@@ -53,6 +84,13 @@ fn kind_and_vhost(change: &Change) -> (u8, &str) {
         Change::QueueDeleted { vhost, .. } => (QUEUE_DELETED, vhost),
         Change::Bound { vhost, .. } => (BOUND, vhost),
         Change::Unbound { vhost, .. } => (UNBOUND, vhost),
+        Change::VhostSet { vhost, .. } => (VHOST_SET, vhost),
+        Change::UserSet { .. } => (USER_SET, ""),
+        Change::UserDeleted { .. } => (USER_DELETED, ""),
+        Change::PermissionsSet { vhost, .. } => (PERMISSIONS_SET, vhost),
+        Change::PermissionsCleared { vhost, .. } => (PERMISSIONS_CLEARED, vhost),
+        Change::TopicPermissionSet { vhost, .. } => (TOPIC_PERMISSION_SET, vhost),
+        Change::TopicPermissionCleared { vhost, .. } => (TOPIC_PERMISSION_CLEARED, vhost),
     }
 }
 
@@ -93,7 +131,11 @@ pub fn decode_change(octets: &[u8]) -> Result<Change, CodecError> {
             vhost,
             spec: input.binding()?,
         },
-        _ => return Err(CodecError),
+        VHOST_SET => Change::VhostSet {
+            vhost,
+            settings: input.settings()?,
+        },
+        _ => input.access_change(kind, vhost)?,
     };
     match input.0 {
         [] => Ok(change),
@@ -143,6 +185,34 @@ fn put_binding(out: &mut Vec<u8>, spec: &BindingSpec) {
 }
 
 impl Reader<'_> {
+    /// A change of users and permissions.
+    fn access_change(&mut self, kind: u8, vhost: Arc<str>) -> Result<Change, CodecError> {
+        Ok(match kind {
+            USER_SET => Change::UserSet { user: self.user()? },
+            USER_DELETED => Change::UserDeleted { name: self.text()? },
+            PERMISSIONS_SET => Change::PermissionsSet {
+                vhost,
+                user: self.text()?,
+                permissions: self.permissions()?,
+            },
+            PERMISSIONS_CLEARED => Change::PermissionsCleared {
+                vhost,
+                user: self.text()?,
+            },
+            TOPIC_PERMISSION_SET => Change::TopicPermissionSet {
+                vhost,
+                user: self.text()?,
+                permission: self.topic_permission()?,
+            },
+            TOPIC_PERMISSION_CLEARED => Change::TopicPermissionCleared {
+                vhost,
+                user: self.text()?,
+                exchange: self.text()?,
+            },
+            _ => return Err(CodecError),
+        })
+    }
+
     fn table(&mut self) -> Result<FieldTable, CodecError> {
         let size = self.number()?;
         FieldTable::parse_entries(self.take(size)?).map_err(|_| CodecError)

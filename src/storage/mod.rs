@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../manual/storage.md")]
 
+mod access_codec;
 mod block;
 mod catalogue;
 mod changes;

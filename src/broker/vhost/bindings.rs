@@ -43,6 +43,7 @@ impl Vhost {
             .check(&spec.routing_key, &spec.arguments, &target)?;
         let known = topology.find_binding(source, &target, &spec.routing_key, &spec.arguments);
         if known.is_none() {
+            self.check_there()?;
             let change = is_durable(&topology, source, &target).then(|| Change::Bound {
                 vhost: Arc::clone(&self.name),
                 spec: spec.clone(),

@@ -80,6 +80,7 @@ impl Vhost {
         let mut topology = self.topology.write();
         // Another connection may have declared it in between.
         if !self.is_declared(&topology, &spec)? {
+            self.check_there()?;
             self.create_exchange(&mut topology, spec, table, effects);
         }
         Ok(())

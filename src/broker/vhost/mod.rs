@@ -8,13 +8,16 @@ mod bindings;
 mod exchanges;
 mod queues;
 mod restore;
+mod settings;
 mod views;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+
+pub use self::settings::{VhostLimits, VhostSettings};
 
 use super::change::Change;
 use super::effects::Effects;
@@ -25,8 +28,8 @@ use super::routing::{PublishTarget, RoutingKeys, Traits};
 use super::spec::{ExchangeSpec, QueueSpec};
 use super::store::{Record, Store};
 use super::topology::Topology;
-use crate::base::ids::{ConnectionId, QueueId};
-use crate::wire::Refusal;
+use crate::base::ids::{Batch, ConnectionId, QueueId};
+use crate::wire::{Refusal, ReplyCode};
 
 /// Where the numbers of queues come from.
 #[derive(Debug, Default)]
@@ -63,6 +66,9 @@ pub struct Vhost {
     topology: RwLock<Topology>,
     generation: AtomicU64,
     replies: Replies,
+    settings: RwLock<Arc<VhostSettings>>,
+    /// Set with the topology locked, so that nothing is declared afterwards.
+    deleted: AtomicBool,
 }
 
 impl Vhost {
@@ -83,12 +89,42 @@ impl Vhost {
             topology: RwLock::new(topology),
             generation: AtomicU64::new(0),
             replies: Replies::default(),
+            settings: RwLock::default(),
+            deleted: AtomicBool::new(false),
         }
     }
 
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What is said of it.
+    pub fn settings(&self) -> Arc<VhostSettings> {
+        Arc::clone(&self.settings.read())
+    }
+
+    /// Deletes all that is in it, for good; returns the batch that says so.
+    pub(super) fn delete(&self, effects: &mut Effects) -> Batch {
+        let topology = self.topology.write();
+        self.deleted.store(true, Ordering::Relaxed);
+        for queue in topology.queues() {
+            queue.delete(effects);
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+        let change = Change::VhostDeleted {
+            vhost: Arc::clone(&self.name),
+        };
+        self.store.append(&[Record::Topology(&change)])
+    }
+
+    /// Whether it may still be declared in. To be asked with the topology locked.
+    fn check_there(&self) -> Result<(), Refusal> {
+        if self.deleted.load(Ordering::Relaxed) {
+            let text = format!("vhost '{}' is deleted", self.name);
+            return Err(Refusal::new(ReplyCode::ConnectionForced, text));
+        }
+        Ok(())
     }
 
     /// Where its durable things are kept.

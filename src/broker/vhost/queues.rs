@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Vhost, without_line_ends};
 use crate::base::ids::ConnectionId;
+use crate::broker::access::allowed;
 use crate::broker::arguments::{self, QUEUE_TYPE, QueueType};
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
@@ -50,7 +51,8 @@ impl Vhost {
             arguments: request.arguments.clone(),
         };
         if spec.arguments.get(QUEUE_TYPE).is_none() {
-            spec.arguments.set(QUEUE_TYPE, QueueType::default().name());
+            spec.arguments
+                .set(QUEUE_TYPE, self.default_type(&spec).name());
         }
         let owner = request.exclusive.then_some(as_);
         if let Some(queue) = self.declared(&self.topology.read(), &spec, owner)? {
@@ -66,7 +68,35 @@ impl Vhost {
         if let Some(queue) = self.declared(&topology, &spec, owner)? {
             return Ok(queue);
         }
+        self.check_room(&topology, title)?;
         Ok(self.create_queue(&mut topology, spec, owner, effects))
+    }
+
+    /// The type of a queue that doesn't ask for one. The virtual host's is for
+    /// queues that can be of it.
+    fn default_type(&self, spec: &QueueSpec) -> QueueType {
+        let default = self
+            .settings()
+            .default_queue_type
+            .as_deref()
+            .map(str::as_bytes)
+            .and_then(QueueType::of_name);
+        let plain = spec.durable && !spec.exclusive && !spec.auto_delete;
+        default.filter(|_| plain).unwrap_or_default()
+    }
+
+    /// Whether there may be one more queue.
+    fn check_room(&self, topology: &Topology, title: Resource<'_>) -> Result<(), Refusal> {
+        self.check_there()?;
+        let limit = allowed(self.settings().limits.max_queues);
+        match limit {
+            Some(limit) if topology.queues().count() as u64 >= limit => Err(precondition(format!(
+                "cannot declare {}: queue limit in vhost '{}' ({limit}) is reached",
+                title.short(),
+                self.name
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The queue that is declared already, if it is the one `spec` declares.

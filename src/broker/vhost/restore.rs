@@ -1,5 +1,6 @@
 //! Recovery: what a log says was declared, declared again.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Vhost, bindings};
@@ -17,7 +18,10 @@ impl Vhost {
     pub fn restore(&self, change: &Change) {
         let mut topology = self.topology.write();
         match change {
-            Change::VhostCreated { .. } | Change::VhostDeleted { .. } => return,
+            Change::VhostSet { settings, .. } => {
+                *self.settings.write() = Arc::new(settings.clone());
+                return;
+            }
             Change::ExchangeDeclared { spec, .. } => restore_exchange(&mut topology, spec),
             Change::ExchangeDeleted { name, .. } => {
                 // What goes along has its own record, here and everywhere below.
@@ -33,6 +37,8 @@ impl Vhost {
             }
             Change::Bound { spec, .. } => bindings::rebind(&mut topology, spec),
             Change::Unbound { spec, .. } => bindings::forget(&mut topology, spec),
+            // Nothing of what is declared in it.
+            _ => return,
         }
         self.generation.fetch_add(1, Ordering::Release);
     }

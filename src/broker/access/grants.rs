@@ -1,0 +1,195 @@
+//! What a connection may do, kept at hand.
+
+use std::sync::Arc;
+
+use super::Access;
+use super::permission::{Permission, Permissions, TopicRights};
+use super::user::IMPERSONATOR;
+use crate::broker::resource::{Resource, access_refused};
+use crate::wire::Refusal;
+
+/// The name that permissions know the default exchange by.
+const DEFAULT_EXCHANGE: &str = "amq.default";
+
+/// What is permitted to a user in a virtual host, looked up.
+#[derive(Debug, Default)]
+pub(super) struct Rights {
+    pub(super) permissions: Option<Arc<Permissions>>,
+    pub(super) topics: Vec<TopicRights>,
+    pub(super) impersonates: bool,
+}
+
+/// What the user of a connection may do in its virtual host.
+///
+/// A change is seen with the next question: each compares the generation of
+/// the access rules, which is one load, and looks the rules up again when it
+/// has moved on.
+#[derive(Debug)]
+pub struct Grants {
+    access: Arc<Access>,
+    user: Arc<str>,
+    vhost: Arc<str>,
+    generation: u64,
+    rights: Rights,
+}
+
+impl Grants {
+    pub(super) fn new(access: Arc<Access>, user: Arc<str>, vhost: Arc<str>) -> Self {
+        // Read first: what changes in between is looked up twice, not missed.
+        let generation = access.generation();
+        let rights = access.rights(&user, &vhost);
+        Self {
+            access,
+            user,
+            vhost,
+            generation,
+            rights,
+        }
+    }
+
+    /// The user.
+    pub fn user(&self) -> &Arc<str> {
+        &self.user
+    }
+
+    /// What was permitted while this was the same still is.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.access.generation()
+    }
+
+    fn rights(&mut self) -> &Rights {
+        let generation = self.access.generation();
+        if generation != self.generation {
+            self.rights = self.access.rights(&self.user, &self.vhost);
+            self.generation = generation;
+        }
+        &self.rights
+    }
+
+    /// Whether the user may enter the virtual host at all.
+    pub fn may_enter(&mut self) -> bool {
+        self.rights().permissions.is_some()
+    }
+
+    /// Whether the user's messages may name any `user_id`.
+    pub fn may_impersonate(&mut self) -> bool {
+        self.rights().impersonates
+    }
+
+    /// Whether the user has a permission for a queue.
+    pub fn allow_queue(&mut self, permission: Permission, queue: &str) -> bool {
+        let permissions = &self.rights().permissions;
+        permissions
+            .as_ref()
+            .is_some_and(|p| p.allow(permission, queue))
+    }
+
+    /// Asks for a permission for a queue.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_queue(&mut self, permission: Permission, queue: &str) -> Result<(), Refusal> {
+        if self.allow_queue(permission, queue) {
+            return Ok(());
+        }
+        Err(self.refused(permission, Resource::queue(queue, &self.vhost)))
+    }
+
+    /// Asks for a permission for an exchange.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_exchange(&mut self, permission: Permission, name: &str) -> Result<(), Refusal> {
+        let name = if name.is_empty() {
+            DEFAULT_EXCHANGE
+        } else {
+            name
+        };
+        let permissions = &self.rights().permissions;
+        if permissions
+            .as_ref()
+            .is_some_and(|p| p.allow(permission, name))
+        {
+            return Ok(());
+        }
+        Err(self.refused(permission, Resource::exchange(name, &self.vhost)))
+    }
+
+    /// Asks for any permission at all for a queue.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_any_on_queue(&mut self, queue: &str) -> Result<(), Refusal> {
+        if Permission::ALL
+            .iter()
+            .any(|one| self.allow_queue(*one, queue))
+        {
+            return Ok(());
+        }
+        self.check_queue(Permission::Configure, queue)
+    }
+
+    /// Asks for any permission at all for an exchange.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_any_on_exchange(&mut self, exchange: &str) -> Result<(), Refusal> {
+        let [configure, others @ ..] = Permission::ALL;
+        let refused = self.check_exchange(configure, exchange);
+        if others
+            .iter()
+            .any(|one| self.check_exchange(*one, exchange).is_ok())
+        {
+            return Ok(());
+        }
+        refused
+    }
+
+    /// Whether some routing keys may be closed to the user at an exchange, if
+    /// that is a topic exchange.
+    pub fn restrict_topics(&mut self, exchange: &str) -> bool {
+        self.rights()
+            .topics
+            .iter()
+            .any(|t| *t.exchange == *exchange)
+    }
+
+    /// Asks for a permission for a routing key of a topic exchange.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_topic(
+        &mut self,
+        permission: Permission,
+        exchange: &str,
+        key: &[u8],
+    ) -> Result<(), Refusal> {
+        let key = String::from_utf8_lossy(key);
+        let mut topics = self.rights().topics.iter();
+        if topics.all(|topic| *topic.exchange != *exchange || topic.allow(permission, &key)) {
+            return Ok(());
+        }
+        Err(access_refused(format!(
+            "{} access to topic '{key}' in {} refused for user '{}'",
+            permission.name(),
+            Resource::exchange(exchange, &self.vhost),
+            self.user
+        )))
+    }
+
+    fn refused(&self, permission: Permission, resource: Resource<'_>) -> Refusal {
+        access_refused(format!(
+            "{} access to {resource} refused for user '{}'",
+            permission.name(),
+            self.user
+        ))
+    }
+}
+
+impl Rights {
+    /// Of a user with `tags`.
+    pub(super) fn impersonation(tags: &[Arc<str>]) -> bool {
+        tags.iter().any(|tag| &**tag == IMPERSONATOR)
+    }
+}

@@ -1,0 +1,152 @@
+//! What users may do in a virtual host.
+
+use std::sync::Arc;
+
+use crate::broker::pattern::{BadPattern, Pattern};
+
+/// Something to be permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// To make and delete.
+    Configure,
+    /// To put messages in.
+    Write,
+    /// To take messages out.
+    Read,
+}
+
+impl Permission {
+    /// All there are, in RabbitMQ's order.
+    pub const ALL: [Self; 3] = [Self::Configure, Self::Write, Self::Read];
+
+    /// The word in texts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configure => "configure",
+            Self::Write => "write",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// What a user may do in a virtual host: the names of the queues and exchanges
+/// that each permission is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// What may be made and deleted.
+    pub configure: Pattern,
+    /// What messages may be put into.
+    pub write: Pattern,
+    /// What messages may be taken from.
+    pub read: Pattern,
+}
+
+impl Permissions {
+    /// Compiles the patterns. An empty one is for nothing but the empty name.
+    ///
+    /// # Errors
+    /// [`BadPattern`] for the first that doesn't compile.
+    pub fn new(configure: &str, write: &str, read: &str) -> Result<Self, BadPattern> {
+        Ok(Self {
+            configure: Pattern::of_permission(configure)?,
+            write: Pattern::of_permission(write)?,
+            read: Pattern::of_permission(read)?,
+        })
+    }
+
+    /// The same from where they were kept after they had compiled. One that
+    /// doesn't any more permits nothing.
+    pub fn kept(configure: &str, write: &str, read: &str) -> Self {
+        let compile = |source| {
+            Pattern::of_permission(source).unwrap_or_else(|error| {
+                tracing::error!(%error, "a permission is lost");
+                Pattern::nowhere(source)
+            })
+        };
+        Self {
+            configure: compile(configure),
+            write: compile(write),
+            read: compile(read),
+        }
+    }
+
+    /// Whether `permission` is given for `name`.
+    pub fn allow(&self, permission: Permission, name: &str) -> bool {
+        let pattern = match permission {
+            Permission::Configure => &self.configure,
+            Permission::Write => &self.write,
+            Permission::Read => &self.read,
+        };
+        pattern.is_in(name)
+    }
+}
+
+/// With what routing keys a user may publish to a topic exchange and bind
+/// queues to it. `{username}`, `{vhost}` and `{client_id}` stand for those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPermission {
+    /// The exchange.
+    pub exchange: Arc<str>,
+    /// Keys to publish with.
+    pub write: Arc<str>,
+    /// Keys to bind with.
+    pub read: Arc<str>,
+}
+
+impl TopicPermission {
+    /// A permission for `exchange`.
+    ///
+    /// # Errors
+    /// [`BadPattern`] when a pattern wouldn't compile.
+    pub fn new(exchange: &str, write: &str, read: &str) -> Result<Self, BadPattern> {
+        let permission = Self {
+            exchange: exchange.into(),
+            write: write.into(),
+            read: read.into(),
+        };
+        permission.expanded("", "")?;
+        Ok(permission)
+    }
+
+    /// What it amounts to for a user in a virtual host.
+    pub(super) fn expanded(&self, user: &str, vhost: &str) -> Result<TopicRights, BadPattern> {
+        let compile = |source: &str| Pattern::of_permission(&expand(source, user, vhost));
+        Ok(TopicRights {
+            exchange: Arc::clone(&self.exchange),
+            write: compile(&self.write)?,
+            read: compile(&self.read)?,
+        })
+    }
+}
+
+/// A [`TopicPermission`] of one user in one virtual host.
+#[derive(Debug)]
+pub(super) struct TopicRights {
+    pub(super) exchange: Arc<str>,
+    write: Pattern,
+    read: Pattern,
+}
+
+impl TopicRights {
+    /// Whether `permission` is given for a routing key. There is nothing to be
+    /// configured about one.
+    pub(super) fn allow(&self, permission: Permission, key: &str) -> bool {
+        match permission {
+            Permission::Write => self.write.is_in(key),
+            Permission::Read => self.read.is_in(key),
+            Permission::Configure => true,
+        }
+    }
+}
+
+/// Puts values in for names in braces, each to be matched as it is. AMQP 0-9-1
+/// has no client ids: what is left of that one matches itself, as in RabbitMQ.
+fn expand(source: &str, user: &str, vhost: &str) -> String {
+    if !source.contains('{') {
+        return source.to_owned();
+    }
+    source
+        .replace("{username}", &fancy_regex::escape(user))
+        .replace("{vhost}", &fancy_regex::escape(vhost))
+        .replace("{client_id}", r"\{client_id\}")
+}
