@@ -12,7 +12,7 @@ use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
 use harrier::server::Server;
-use harrier::server::auth::ConfiguredUser;
+use harrier::server::auth;
 use harrier::server::shared::Shared;
 use harrier::storage::{
     Inspection, LogStore, QueueReport, SegmentReport, StoreError, StoreOptions,
@@ -68,15 +68,12 @@ async fn serve(config: Config) -> Result<(), Failure> {
         ..StoreOptions::default()
     };
     let (store, recovered) = LogStore::open(&config.data_dir, options).map_err(failed)?;
-    let vhosts = Vhosts::restore(Arc::clone(&store) as Arc<dyn Store>, recovered);
-    let authenticator = Box::new(ConfiguredUser::new(&config));
+    let kept = Arc::clone(&store) as Arc<dyn Store>;
+    let access = auth::open_access(Arc::clone(&kept), &recovered, &config)
+        .map_err(|error| Failure::Usage(format!("default_user: {error}")))?;
+    let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
     let wanted = config.amqp;
-    let mut shared = Shared::new(
-        config,
-        vhosts,
-        Arc::clone(&store) as Arc<dyn Store>,
-        authenticator,
-    );
+    let mut shared = Shared::new(config, vhosts, access, kept);
     shared.release_memory = || mi_collect(true);
     let server = Server::bind(Arc::new(shared)).await.map_err(|error| {
         Failure::Failed(format!(

@@ -18,6 +18,8 @@ pub struct Config {
     pub default_user: String,
     /// That user's password.
     pub default_pass: String,
+    /// A file in RabbitMQ's format with what there has to be, read at the start.
+    pub load_definitions: Option<PathBuf>,
     /// Users that may only log in from this machine.
     pub loopback_users: Vec<String>,
     /// Connections served at the same time.
@@ -49,6 +51,7 @@ impl Default for Config {
             amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 5672)),
             default_user: "guest".into(),
             default_pass: "guest".into(),
+            load_definitions: None,
             loopback_users: vec!["guest".into()],
             connections_max: limits::CONNECTIONS_MAX,
             channel_max: limits::CHANNEL_MAX,

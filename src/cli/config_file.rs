@@ -40,6 +40,9 @@ pub struct Keys {
         hide_env_values = true
     )]
     pub default_pass: Option<String>,
+    /// Definitions to import at the start, as RabbitMQ exports them (JSON)
+    #[arg(long, env = "HARRIER_LOAD_DEFINITIONS", value_name = "FILE")]
+    pub load_definitions: Option<PathBuf>,
     /// Users that may only log in from this machine [default: guest]
     #[arg(
         long,
@@ -122,6 +125,7 @@ impl Keys {
             log_format,
             default_user,
             default_pass,
+            load_definitions,
             loopback_users,
             connection_max,
             channel_max,
@@ -151,6 +155,7 @@ impl Keys {
             amqp: self.amqp.unwrap_or(default.amqp),
             default_user: self.default_user.unwrap_or(default.default_user),
             default_pass: self.default_pass.unwrap_or(default.default_pass),
+            load_definitions: self.load_definitions.or(default.load_definitions),
             loopback_users: self.loopback_users.unwrap_or(default.loopback_users),
             connections_max: self.connection_max.unwrap_or(default.connections_max),
             channel_max: self.channel_max.unwrap_or(default.channel_max),

@@ -1,18 +1,17 @@
 //! What the protocol asks of the server, and what it is told back.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
 
+use super::auth::{self, Entry};
 use super::connection::ConnectionTask;
 use super::session::{BadAck, Session, SessionLimits};
-use super::shared::Shared;
 use crate::base::ids::Batch;
 use crate::base::limits::AUTH_FAILURE_DELAY;
-use crate::broker::vhost::Vhost;
-use crate::protocol::Action;
+use crate::broker::access::{User, allowed};
+use crate::protocol::{Action, Phase};
 use crate::wire::frame::HEAD_LEN;
 use crate::wire::method::{ExchangeDeclare, QueueDeclare, TxSelect};
 use crate::wire::{FrameHead, FrameKind, Method, Refusal, ReplyCode};
@@ -25,6 +24,8 @@ const BASIC_PUBLISH: (u16, u16) = (60, 40);
 const BASIC_GET: (u16, u16) = (60, 70);
 /// The class and method ids of `connection.open`.
 const CONNECTION_OPEN: (u16, u16) = (10, 40);
+/// No method is at fault.
+const NO_METHOD: (u16, u16) = (0, 0);
 
 /// What became of one action, once what it borrowed is free again.
 pub(super) enum Verdict {
@@ -38,9 +39,9 @@ pub(super) enum Verdict {
     BadAck(BadAck),
     Login {
         mechanism: &'static str,
-        user: Option<String>,
+        user: Option<Arc<User>>,
     },
-    Open(Result<Arc<Vhost>, Refusal>),
+    Open(Result<Entry, Refusal>),
     CloseChannel(u16),
     ChannelFailed(u16),
     CloseConnection,
@@ -64,11 +65,21 @@ impl ConnectionTask {
         {
             return Verdict::BadAck(bad);
         }
+        let answered = self.replies.len();
         let action = self
             .protocol
             .step(&self.units, &mut self.at, &mut self.replies);
         let Some(session) = &mut self.session else {
-            return before_session(&self.shared, action, self.peer.ip(), &self.user);
+            return match action {
+                Action::Authenticate { mechanism, login } => Verdict::Login {
+                    mechanism,
+                    user: auth::log_in(&self.shared, &login, self.peer.ip()),
+                },
+                Action::Open { vhost } => {
+                    Verdict::Open(auth::enter(&self.shared, self.id, &self.user, vhost))
+                }
+                other => before_session(&other),
+            };
         };
         match action {
             Action::Publish(publish) => {
@@ -87,6 +98,18 @@ impl ConnectionTask {
                 match session.settle(channel, settle, transactional) {
                     Ok(()) => Verdict::Done,
                     Err(bad) => Verdict::BadAck(bad),
+                }
+            }
+            Action::OpenChannel(channel) => {
+                let user = self.shared.access.user(&self.user);
+                let limit = user.and_then(|user| allowed(user.limits.max_channels));
+                match session.open_channel(channel, limit) {
+                    Ok(()) => Verdict::Done,
+                    Err(refusal) => {
+                        // The protocol has answered that it is open.
+                        self.replies.truncate(answered);
+                        Verdict::Method(channel, NO_METHOD, Err(refusal))
+                    }
                 }
             }
             action => carry_out(session, action, &mut self.replies),
@@ -121,10 +144,12 @@ impl ConnectionTask {
             Verdict::BadAck(bad) => self.refuse(bad.channel, BASIC_ACK, &bad.refusal),
             Verdict::CloseChannel(channel) => self.protocol.channel_close_ok(channel, out),
             Verdict::Login { mechanism, user } => self.conclude_login(mechanism, user),
-            Verdict::Open(Ok(vhost)) => self.open(vhost),
+            Verdict::Open(Ok(entry)) => self.open(entry),
             Verdict::Open(Err(refusal)) => self.fail(CONNECTION_OPEN, &refusal),
             Verdict::CloseConnection => {
                 self.session = None;
+                // Whoever is answered may connect again at once.
+                self.shared.seats.leave(self.id);
                 self.protocol.close_ok(out);
                 self.left = true;
                 self.arm_close();
@@ -134,7 +159,12 @@ impl ConnectionTask {
                 tracing::error!(%reason, "connection closed");
                 self.end_session();
             }
-            Verdict::UpdateSecret => self.protocol.secret_updated(out),
+            Verdict::UpdateSecret => {
+                self.protocol.secret_updated(out);
+                if let Some(session) = &mut self.session {
+                    session.drop_unreadable(out);
+                }
+            }
             Verdict::Drop { delay } => {
                 let reason = self.protocol.failure().unwrap_or_default();
                 tracing::warn!(%reason, "connection dropped");
@@ -188,6 +218,20 @@ impl ConnectionTask {
             .close_channel(channel, refusal, ids, &mut self.replies);
     }
 
+    /// Closes the connection if somebody has told it to go.
+    pub(super) fn heed_dismissal(&mut self) {
+        let seat = self.session.as_ref().map(|session| &session.seat);
+        let Some(reason) = seat.and_then(|seat| seat.dismissed()) else {
+            return;
+        };
+        if self.protocol.state() == Phase::Running {
+            let refusal = Refusal::new(ReplyCode::ConnectionForced, reason);
+            // The close has to be read, whatever the connection waits for.
+            self.blocked = false;
+            self.fail(NO_METHOD, &refusal);
+        }
+    }
+
     fn fail(&mut self, ids: (u16, u16), refusal: &Refusal) {
         tracing::error!(%refusal, "connection closed");
         self.protocol.close(refusal, ids, &mut self.replies);
@@ -198,12 +242,13 @@ impl ConnectionTask {
         if let Some(session) = &mut self.session {
             session.close();
         }
+        self.shared.seats.leave(self.id);
         self.arm_close();
     }
 
-    fn conclude_login(&mut self, mechanism: &str, user: Option<String>) {
+    fn conclude_login(&mut self, mechanism: &str, user: Option<Arc<User>>) {
         if let Some(user) = user {
-            self.user = user;
+            self.user = Arc::clone(&user.name);
             self.protocol.authenticated(&mut self.replies);
             return;
         }
@@ -215,19 +260,18 @@ impl ConnectionTask {
         }
     }
 
-    fn open(&mut self, vhost: Arc<Vhost>) {
+    fn open(&mut self, entry: Entry) {
         let tuned = self.protocol.tuned();
         self.outbox.set_frame_max(tuned.frame_max);
         tracing::info!(
-            user = self.user,
-            vhost = %vhost.name(),
+            user = &*self.user,
+            vhost = %entry.vhost.name(),
             name = self.protocol.client().connection_name(),
             "opened"
         );
         self.session = Some(Session::new(
             self.id,
-            vhost,
-            self.user.clone(),
+            entry,
             Arc::clone(&self.outbox),
             self.protocol.client().capabilities.consumer_cancel_notify,
             SessionLimits {
@@ -267,16 +311,8 @@ fn is_answered_when_synced(class: u16) -> bool {
 }
 
 /// Carries out what may come before a virtual host is opened.
-fn before_session(shared: &Shared, action: Action<'_>, peer: IpAddr, user: &str) -> Verdict {
-    match action {
-        Action::Authenticate { mechanism, login } => Verdict::Login {
-            mechanism,
-            user: shared.authenticator.authenticate(&login, peer),
-        },
-        Action::Open { vhost } => Verdict::Open(shared.vhosts.get(vhost).ok_or_else(|| {
-            tracing::warn!(user, vhost, "no such virtual host");
-            Refusal::new(ReplyCode::NotAllowed, format!("vhost {vhost} not found"))
-        })),
+fn before_session(action: &Action<'_>) -> Verdict {
+    match *action {
         Action::CloseConnection => Verdict::CloseConnection,
         Action::Failed => Verdict::Failed,
         Action::Drop { delay } => Verdict::Drop { delay },
@@ -288,7 +324,6 @@ fn before_session(shared: &Shared, action: Action<'_>, peer: IpAddr, user: &str)
 /// Carries out what isn't on the path of a message.
 fn carry_out(session: &mut Session, action: Action<'_>, out: &mut BytesMut) -> Verdict {
     match action {
-        Action::OpenChannel(channel) => session.open_channel(channel),
         Action::CloseChannel(channel) => {
             session.close_channel(channel);
             return Verdict::CloseChannel(channel);

@@ -1,54 +1,107 @@
-//! Who may log in.
+//! Who may log in, and enter which virtual host.
 
-use std::fmt::Debug;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::seats::Seat;
+use super::shared::Shared;
 use crate::base::config::Config;
+use crate::base::ids::ConnectionId;
+use crate::broker::access::{Access, AccessError, Grants, PasswordHash, User, allowed};
+use crate::broker::store::{Recovered, Store};
+use crate::broker::vhost::Vhost;
+use crate::broker::vhosts::DEFAULT_VHOST;
 use crate::protocol::Login;
+use crate::wire::{Refusal, ReplyCode};
 
-/// Decides about logins.
-pub trait Authenticator: Debug + Send + Sync {
-    /// The user that `login` stands for, coming from `peer`; `None` refuses it.
-    fn authenticate(&self, login: &Login<'_>, peer: IpAddr) -> Option<String>;
+/// Puts users and permissions together from what was `recovered`. A data
+/// directory that was never used gets the user that `config` names, unless
+/// definitions are going to say who there is. To be called before the virtual
+/// hosts are restored: their being there says that the directory was used.
+///
+/// # Errors
+/// [`AccessError`] when nobody can be called what the configuration says.
+pub fn open_access(
+    store: Arc<dyn Store>,
+    recovered: &Recovered,
+    config: &Config,
+) -> Result<Arc<Access>, AccessError> {
+    let access = Access::restore(store, &recovered.changes);
+    let is_new = recovered.changes.is_empty();
+    if is_new && config.load_definitions.is_none() {
+        let password = hashed(config.default_pass.as_bytes());
+        access.put_first_user(&config.default_user, password, DEFAULT_VHOST)?;
+    } else if access.users().is_empty() && config.load_definitions.is_none() {
+        tracing::warn!("there are no users: nobody can log in");
+    }
+    Ok(Arc::new(access))
 }
 
-/// The one user that the configuration names.
+/// The hash of a password, with a new salt.
+pub fn hashed(password: &[u8]) -> PasswordHash {
+    PasswordHash::of(password, rand::random())
+}
+
+/// The user that `login` stands for, coming from `peer`; `None` refuses it.
+pub fn log_in(shared: &Shared, login: &Login<'_>, peer: IpAddr) -> Option<Arc<User>> {
+    let Login::Plain { user, password } = login else {
+        return None;
+    };
+    let known = shared.access.authenticate(user, password)?;
+    let is_near = peer.to_canonical().is_loopback();
+    let only_near = shared.config.loopback_users.iter().any(|name| name == user);
+    (is_near || !only_near).then_some(known)
+}
+
+/// What a connection has once it is in a virtual host.
 #[derive(Debug)]
-pub struct ConfiguredUser {
-    name: String,
-    password: String,
-    loopback_only: bool,
+pub struct Entry {
+    /// The virtual host.
+    pub vhost: Arc<Vhost>,
+    /// What its user may do there.
+    pub grants: Grants,
+    /// Its place among all connections.
+    pub seat: Arc<Seat>,
 }
 
-impl ConfiguredUser {
-    /// The `default_user` of `config`.
-    pub fn new(config: &Config) -> Self {
-        Self {
-            name: config.default_user.clone(),
-            password: config.default_pass.clone(),
-            loopback_only: config.loopback_users.contains(&config.default_user),
-        }
-    }
-}
-
-impl Authenticator for ConfiguredUser {
-    fn authenticate(&self, login: &Login<'_>, peer: IpAddr) -> Option<String> {
-        let Login::Plain { user, password } = login else {
-            return None;
-        };
-        let known =
-            same(user.as_bytes(), self.name.as_bytes()) & same(password, self.password.as_bytes());
-        let welcome =
-            !password.is_empty() && (peer.to_canonical().is_loopback() || !self.loopback_only);
-        (known && welcome).then(|| self.name.clone())
-    }
-}
-
-/// Compares without telling by the time it takes where the difference is.
-fn same(given: &[u8], expected: &[u8]) -> bool {
-    let difference = given
-        .iter()
-        .zip(expected)
-        .fold(0, |difference, (a, b)| difference | (a ^ b));
-    given.len() == expected.len() && difference == 0
+/// Lets the connection `id` of `user` into the virtual host called `vhost`, if
+/// it may.
+///
+/// # Errors
+/// 530, in the order of `semantics` 2.5.
+pub fn enter(
+    shared: &Shared,
+    id: ConnectionId,
+    user: &Arc<str>,
+    vhost: &str,
+) -> Result<Entry, Refusal> {
+    let refused = |text| Refusal::new(ReplyCode::NotAllowed, text);
+    let not_found = || refused(format!("vhost {vhost} not found"));
+    let found = shared.vhosts.get(vhost).ok_or_else(not_found)?;
+    let of_vhost = allowed(found.settings().limits.max_connections);
+    let known = shared.access.user(user);
+    let of_user = known.and_then(|known| allowed(known.limits.max_connections));
+    let taken = shared
+        .seats
+        .take(id, user, found.name(), (of_vhost, of_user));
+    let seat = taken.map_err(|full| refused(full.to_string()))?;
+    let mut grants = shared.access.grants(user, found.name());
+    // Whoever deletes the virtual host or the user takes it out first and looks
+    // for seats then: either this finds it gone, or that finds this seat.
+    let is_there = shared.vhosts.get(vhost);
+    let refusal = if !is_there.is_some_and(|there| Arc::ptr_eq(&there, &found)) {
+        not_found()
+    } else if !grants.may_enter() {
+        refused(format!(
+            "access to vhost '{vhost}' refused for user '{user}'"
+        ))
+    } else {
+        return Ok(Entry {
+            vhost: found,
+            grants,
+            seat,
+        });
+    };
+    shared.seats.leave(id);
+    Err(refusal)
 }

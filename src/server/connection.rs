@@ -79,7 +79,7 @@ pub struct ConnectionTask {
     stream: TcpStream,
     pub(super) protocol: Connection,
     pub(super) session: Option<Session>,
-    pub(super) user: String,
+    pub(super) user: Arc<str>,
     pub(super) outbox: Arc<Outbox>,
     waker: Waker,
     /// Read and not yet worked on.
@@ -120,7 +120,7 @@ impl ConnectionTask {
             peer,
             protocol: Connection::new(shared.protocol.clone()),
             session: None,
-            user: String::new(),
+            user: "".into(),
             waker: Waker::from(Arc::clone(&outbox)),
             outbox,
             stream,
@@ -206,6 +206,7 @@ impl ConnectionTask {
         if let Some(session) = &mut self.session {
             session.begin_batch(self.shared.now());
         }
+        self.heed_dismissal();
         if self.blocked && !self.shared.alarms.any() {
             self.blocked = false;
             self.protocol.unblocked(&mut self.replies);

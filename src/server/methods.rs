@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use super::channel::ChannelConsumer;
 use super::outbox::OutboxConsumer;
 use super::session::{Session, WaitingGet};
+use crate::broker::access::Permission;
 use crate::broker::consuming::check_get;
 use crate::broker::queue::{ConsumerSpec, Got};
 use crate::broker::replies::{DIRECT_REPLY_TO, is_direct_reply_to};
@@ -83,12 +84,14 @@ impl Session {
         if is_direct_reply_to(method.queue) {
             return self.declare_reply_address(channel, method, out);
         }
-        let queue = self.vhost.declare_queue(
-            method,
-            self.id,
-            || generated_name("amq.gen-"),
-            &mut self.effects,
-        )?;
+        let made_up = method.queue.is_empty() && !method.passive;
+        let made_up = made_up.then(|| generated_name("amq.gen-"));
+        let name = made_up.as_deref().unwrap_or(method.queue);
+        self.permit_queue_declare(method, name)?;
+        let server_name = || name.to_owned();
+        let queue = self
+            .vhost
+            .declare_queue(method, self.id, server_name, &mut self.effects)?;
         for (name, _) in method.arguments.iter() {
             if NOT_YET.iter().any(|known| known.as_bytes() == name) {
                 let argument = String::from_utf8_lossy(name);
@@ -181,6 +184,7 @@ impl Session {
     }
 
     fn bind(&mut self, spec: BindingSpec) -> Result<(), Refusal> {
+        self.permit_binding(&spec)?;
         self.vhost.bind(spec, self.id, &mut self.effects)?;
         // What a recent-history exchange sends may be too much for a queue.
         self.see_to_effects();
@@ -188,6 +192,7 @@ impl Session {
     }
 
     fn unbind(&mut self, spec: &BindingSpec) -> Result<(), Refusal> {
+        self.permit_binding(spec)?;
         self.vhost.unbind(spec, self.id, &mut self.effects)?;
         self.see_to_effects();
         Ok(())
@@ -199,6 +204,7 @@ impl Session {
         method: &QueuePurge<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
+        self.permit_read(method.queue)?;
         let purged = self.queue(method.queue)?.purge(&mut self.effects);
         let message_count = saturating_u32(purged);
         answer(out, channel, method.nowait, QueuePurgeOk { message_count });
@@ -211,6 +217,7 @@ impl Session {
         method: &QueueDelete<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
+        self.permit_queue_delete(method.queue)?;
         let deleted = self.vhost.delete_queue(
             method.queue,
             method.if_unused,
@@ -229,6 +236,7 @@ impl Session {
         method: &ExchangeDeclare<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
+        self.permit_exchange_declare(method)?;
         self.vhost.declare_exchange(method, &mut self.effects)?;
         answer(out, channel, method.nowait, ExchangeDeclareOk::default());
         Ok(())
@@ -240,6 +248,7 @@ impl Session {
         method: &ExchangeDelete<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
+        self.permit_exchange_delete(method.exchange)?;
         self.vhost
             .delete_exchange(method.exchange, method.if_unused, &mut self.effects)?;
         answer(out, channel, method.nowait, ExchangeDeleteOk::default());
@@ -272,6 +281,7 @@ impl Session {
                 outbox.append(out);
             });
         }
+        self.permit_read(method.queue)?;
         let queue = self.queue(method.queue)?;
         let priority = consumer_priority(&method.arguments, method.queue, self.vhost.name())?;
         let (slot, prefetch) = {
@@ -362,12 +372,34 @@ impl Session {
         Ok(())
     }
 
+    /// Cancels the consumers whose queues the user may not read any more.
+    pub(super) fn drop_unreadable(&mut self, out: &mut BytesMut) {
+        for (number, channel) in &mut self.channels {
+            let grants = &mut self.grants;
+            let lost = channel.consumers.extract_if(|_, consumer| {
+                !grants.allow_queue(Permission::Read, consumer.queue.name())
+            });
+            for (tag, consumer) in lost {
+                consumer.queue.detach(consumer.slot, &mut self.effects);
+                self.outbox
+                    .with_channel(channel.slot, |c| c.leave(consumer.source));
+                let cancel = BasicCancel {
+                    consumer_tag: &tag,
+                    nowait: true,
+                };
+                answer(out, *number, !self.cancel_notify, cancel);
+            }
+        }
+        self.see_to_effects();
+    }
+
     fn basic_get(
         &mut self,
         number: u16,
         method: &BasicGet<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
+        self.permit_read(method.queue)?;
         let queue = self.queue(method.queue)?;
         check_get(&queue)?;
         let slot = self.channel_mut(number)?.slot;

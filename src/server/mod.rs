@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod actions;
+pub mod administration;
 pub mod auth;
 mod channel;
 mod connection;
@@ -16,9 +17,11 @@ mod flow;
 mod listener;
 mod methods;
 mod outbox;
+mod permits;
 mod publish;
 mod replies;
 mod routes;
+mod seats;
 mod session;
 pub mod shared;
 mod unacked;

@@ -6,8 +6,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::channel::HeldPublish;
 use super::replies::addresses;
+use super::routes::Generations;
 use super::session::Session;
 use crate::base::ids::Batch;
+use crate::broker::access::Permission;
 use crate::broker::message::{Content, MessageView};
 use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
 use crate::broker::queue::{Incoming, Queue};
@@ -28,14 +30,16 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
         let checked = self.check(&publish).or_else(|refusal| {
-            // An exchange that isn't there is said first.
+            // An exchange that is forbidden or isn't there is said first.
+            self.grants
+                .check_exchange(Permission::Write, publish.exchange)?;
             self.vhost.check_publish(publish.exchange)?;
             Err(refusal)
         })?;
-        if checked.copies.is_none() && !publish.transactional {
-            let generation = self.vhost.generation();
+        if checked.copies.is_none() && !publish.transactional && self.is_own_id(&publish) {
+            let generations = self.generations();
             let (exchange, key) = (publish.exchange, publish.routing_key);
-            if let Some(queues) = self.routes.get(generation, exchange, key) {
+            if let Some(queues) = self.routes.get(generations, exchange, key) {
                 let incoming = checked.incoming(&publish);
                 self.effects.take_batch();
                 for queue in queues.iter() {
@@ -54,10 +58,14 @@ impl Session {
         checked: &Checked,
         out: &mut BytesMut,
     ) -> Result<Option<Batch>, Refusal> {
-        let generation = self.vhost.generation();
+        let generations = self.generations();
+        self.grants
+            .check_exchange(Permission::Write, publish.exchange)?;
         let target = self.vhost.check_publish(publish.exchange)?;
         let copies = checked.copies.as_deref().unwrap_or_default();
         let keys: Vec<&[u8]> = copies.iter().map(|key| &key[..]).collect();
+        self.permit_publish_keys(publish, &keys)?;
+        self.check_user_id(publish)?;
         let replies = match publish.exchange {
             "" => addresses(publish.routing_key, &keys),
             _ => Vec::new(),
@@ -75,7 +83,7 @@ impl Session {
         if cacheable {
             let (exchange, key) = (publish.exchange, publish.routing_key);
             let route = queues.as_slice().into();
-            self.routes.put(generation, exchange, key, route);
+            self.routes.put(generations, exchange, key, route);
         }
         if publish.transactional {
             self.hold_publish(publish, &incoming, queues, &replies)?;
@@ -156,7 +164,30 @@ impl Session {
         self.outbox.put_return(channel, method, message);
     }
 
-    /// Checks the properties, in RabbitMQ's order.
+    /// What routes found now depend on.
+    fn generations(&self) -> Generations {
+        Generations {
+            topology: self.vhost.generation(),
+            access: self.grants.generation(),
+        }
+    }
+
+    /// Whether a message names its publisher, or nobody.
+    fn is_own_id(&self, publish: &Publish<'_>) -> bool {
+        let claimed = publish.parsed.user_id;
+        claimed.is_none_or(|claimed| claimed == self.grants.user().as_bytes())
+    }
+
+    fn check_user_id(&mut self, publish: &Publish<'_>) -> Result<(), Refusal> {
+        match publish.parsed.user_id {
+            Some(claimed) if !self.grants.may_impersonate() => {
+                check_user_id(claimed, self.grants.user())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the properties that don't name anybody, in RabbitMQ's order.
     fn check(&self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
         let reply_to = match publish.parsed.reply_to {
             Some(_) => self.address_reply_to(publish.channel, &publish.parsed)?,
@@ -177,9 +208,6 @@ impl Session {
             Some(_) => Copies::from_properties(parsed)?,
             None => None,
         };
-        if let Some(claimed) = parsed.user_id {
-            check_user_id(claimed, &self.user)?;
-        }
         let (copies, without_bcc) = copies.map(|c| (c.keys, c.properties)).unzip();
         Ok(Checked {
             copies,

@@ -35,25 +35,35 @@ fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && (a.is_empty() || a == b)
 }
 
-/// The queues that messages reach by exchange and routing key.
+/// What a route depends on: it holds while both stay the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Generations {
+    /// Of what is declared in the virtual host.
+    pub topology: u64,
+    /// Of what users are permitted.
+    pub access: u64,
+}
+
+/// The queues that messages reach by exchange and routing key, where the
+/// connection's user is permitted to publish so.
 #[derive(Debug, Default)]
 pub struct RouteCache {
-    generation: u64,
+    generations: Generations,
     routes: HashMap<RouteKey, Arc<[Arc<Queue>]>, ahash::RandomState>,
 }
 
 impl RouteCache {
-    /// The route of `exchange` and `routing_key`, if it was found while the
-    /// topology was of `generation`.
+    /// The route of `exchange` and `routing_key`, if it was found while all was
+    /// of `generations`.
     pub fn get(
         &mut self,
-        generation: u64,
+        generations: Generations,
         exchange: &str,
         routing_key: &str,
     ) -> Option<&Arc<[Arc<Queue>]>> {
-        if self.generation != generation {
+        if self.generations != generations {
             self.routes.clear();
-            self.generation = generation;
+            self.generations = generations;
             return None;
         }
         self.routes.get(&BorrowedKey {
@@ -62,15 +72,15 @@ impl RouteCache {
         })
     }
 
-    /// Keeps a route found while the topology was of `generation`.
+    /// Keeps a route found, and permitted, while all was of `generations`.
     pub fn put(
         &mut self,
-        generation: u64,
+        generations: Generations,
         exchange: &str,
         routing_key: &str,
         queues: Arc<[Arc<Queue>]>,
     ) {
-        if self.generation != generation {
+        if self.generations != generations {
             return;
         }
         if self.routes.len() >= ROUTE_CACHE_MAX {

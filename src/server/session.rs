@@ -7,12 +7,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::auth::Entry;
 use super::channel::{Channel, ChannelConsumer, Transaction};
 use super::outbox::Outbox;
 use super::routes::RouteCache;
+use super::seats::Seat;
 use super::unacked::Share;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId};
+use crate::broker::access::Grants;
 use crate::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
 use crate::broker::effects::Effects;
 use crate::broker::queue::{DeathReason, Incoming, Queue, Settlement, has_single_active};
@@ -33,7 +36,8 @@ pub struct SessionLimits {
 pub struct Session {
     pub(super) id: ConnectionId,
     pub(super) vhost: Arc<Vhost>,
-    pub(super) user: String,
+    pub(super) grants: Grants,
+    pub(super) seat: Arc<Seat>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) cancel_notify: bool,
     pub(super) limits: SessionLimits,
@@ -78,16 +82,16 @@ impl Session {
     /// A session without channels.
     pub fn new(
         id: ConnectionId,
-        vhost: Arc<Vhost>,
-        user: String,
+        entry: Entry,
         outbox: Arc<Outbox>,
         cancel_notify: bool,
         limits: SessionLimits,
     ) -> Self {
         Self {
             id,
-            vhost,
-            user,
+            vhost: entry.vhost,
+            grants: entry.grants,
+            seat: entry.seat,
             outbox,
             cancel_notify,
             limits,
@@ -133,10 +137,15 @@ impl Session {
         self.effects.wake_others(&self.outbox);
     }
 
-    /// Opens a channel.
-    pub fn open_channel(&mut self, number: u16) {
+    /// Opens a channel, of which the user may have `limit`.
+    ///
+    /// # Errors
+    /// 530 when the user has that many.
+    pub fn open_channel(&mut self, number: u16, limit: Option<u64>) -> Result<(), Refusal> {
+        self.seat.open_channel(limit)?;
         let slot = self.outbox.open_channel();
         self.channels.insert(number, Channel::new(slot));
+        Ok(())
     }
 
     /// Closes a channel: consumers go, what it held goes back.
@@ -151,6 +160,7 @@ impl Session {
         if let Some(requester) = &channel.replies {
             self.vhost.replies().close(&requester.address);
         }
+        self.seat.close_channel();
         for consumer in channel.consumers.values() {
             self.detach_from(&channel, consumer);
         }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::auth::Authenticator;
 use super::flow::Alarms;
 use super::outbox::Outbox;
+use super::seats::Seats;
 use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::config::Config;
 use crate::base::ids::ConnectionId;
+use crate::broker::access::Access;
 use crate::broker::store::Store;
 use crate::broker::subscriber::Wake;
 use crate::broker::vhosts::Vhosts;
@@ -29,8 +30,13 @@ pub struct Shared {
     pub vhosts: Vhosts,
     /// Where durable things are kept.
     pub store: Arc<dyn Store>,
-    /// Who decides about logins.
-    pub authenticator: Box<dyn Authenticator>,
+    /// Users and what they may do.
+    pub access: Arc<Access>,
+    /// The connections that are in a virtual host.
+    pub seats: Seats,
+    /// Held while users, permissions or virtual hosts are changed, so that
+    /// what a change was checked against is still so when it is made.
+    pub(super) administration: Mutex<()>,
     /// What publishers have to wait for.
     pub alarms: Alarms,
     /// Gives the system back what the calling thread's allocator keeps unused.
@@ -43,12 +49,7 @@ pub struct Shared {
 
 impl Shared {
     /// Puts together what connections share.
-    pub fn new(
-        config: Config,
-        vhosts: Vhosts,
-        store: Arc<dyn Store>,
-        authenticator: Box<dyn Authenticator>,
-    ) -> Self {
+    pub fn new(config: Config, vhosts: Vhosts, access: Arc<Access>, store: Arc<dyn Store>) -> Self {
         let protocol = Settings {
             channel_max: config.channel_max,
             frame_max: config.frame_max,
@@ -62,7 +63,9 @@ impl Shared {
             protocol: Arc::new(protocol),
             vhosts,
             store,
-            authenticator,
+            access,
+            seats: Seats::default(),
+            administration: Mutex::default(),
             alarms: Alarms::default(),
             release_memory: || {},
             clock: SystemClock::new(),
@@ -92,6 +95,15 @@ impl Shared {
     /// Forgets a connection.
     pub fn deregister(&self, id: ConnectionId) {
         self.outboxes.lock().remove(&id);
+        self.seats.leave(id);
+    }
+
+    /// Has some connections look at what has changed.
+    pub fn wake(&self, some: &[ConnectionId]) {
+        let outboxes = self.outboxes.lock();
+        for outbox in some.iter().filter_map(|id| outboxes.get(id)) {
+            Wake::wake(Arc::clone(outbox));
+        }
     }
 
     /// How many connections there are.

@@ -219,7 +219,7 @@ impl Vhost {
 }
 
 /// A name without the line ends that RabbitMQ takes out of names.
-fn without_line_ends(name: &str) -> Cow<'_, str> {
+pub fn without_line_ends(name: &str) -> Cow<'_, str> {
     if name.contains(['\r', '\n']) {
         Cow::Owned(name.replace(['\r', '\n'], ""))
     } else {

@@ -26,6 +26,23 @@ impl Vhost {
         Some(exchange.spec.clone())
     }
 
+    /// Whether there is an exchange called `name`.
+    pub fn has_exchange(&self, name: &str) -> bool {
+        self.topology.read().exchange_id(name).is_some()
+    }
+
+    /// Whether there is an exchange called `name`, of type topic.
+    pub fn is_topic_exchange(&self, name: &str) -> bool {
+        let topology = self.topology.read();
+        let found = topology.exchange_named(name);
+        found.is_some_and(|(_, exchange)| &*exchange.spec.kind == "topic")
+    }
+
+    /// Whether there is a queue called `name`.
+    pub fn has_queue(&self, name: &str) -> bool {
+        self.topology.read().queue(name).is_some()
+    }
+
     /// All queues by name.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         let mut all: Vec<_> = self.topology.read().queues().cloned().collect();

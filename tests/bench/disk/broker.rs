@@ -10,7 +10,7 @@ use harrier::base::config::Config;
 use harrier::broker::store::Store;
 use harrier::broker::vhosts::Vhosts;
 use harrier::server::Server;
-use harrier::server::auth::ConfiguredUser;
+use harrier::server::auth::open_access;
 use harrier::server::shared::Shared;
 use harrier::storage::{Files, LogStore, StoreOptions};
 use tokio::sync::oneshot;
@@ -43,9 +43,9 @@ impl Broker {
             runtime.unwrap().block_on(async {
                 let (store, recovered) = LogStore::open(&config.data_dir, options).unwrap();
                 let kept: Arc<dyn Store> = Arc::clone(&store) as _;
+                let access = open_access(Arc::clone(&kept), &recovered, &config).unwrap();
                 let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
-                let user = Box::new(ConfiguredUser::new(&config));
-                let shared = Shared::new(config, vhosts, kept, user);
+                let shared = Shared::new(config, vhosts, access, kept);
                 let server = Server::bind(Arc::new(shared)).await.unwrap();
                 ready.send(server.address().unwrap()).unwrap();
                 server

@@ -1,0 +1,145 @@
+//! Changing users, permissions and virtual hosts of a running server: what
+//! definitions and the management interface ask for.
+//!
+//! Every change takes effect at once and is on disk with its batch. One that
+//! changes nothing says so and is written nowhere.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use crate::broker::access::{
+    AccessError, Applied, PasswordHash, Permissions, TopicPermission, UserLimits,
+};
+use crate::broker::effects::Effects;
+use crate::broker::vhost::VhostSettings;
+
+impl Shared {
+    /// Makes a user, or gives one a new password and new tags.
+    ///
+    /// # Errors
+    /// [`AccessError::BadName`].
+    pub fn put_user(
+        &self,
+        name: &str,
+        password: PasswordHash,
+        tags: Vec<Arc<str>>,
+    ) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        let applied = self.access.put_user(name, password, tags)?;
+        if applied.batch.is_some() {
+            tracing::info!(user = name, created = applied.created, "user set");
+        }
+        Ok(applied)
+    }
+
+    /// Deletes a user with all permissions and closes the user's connections.
+    ///
+    /// # Errors
+    /// [`AccessError::NoSuchUser`].
+    pub fn delete_user(&self, name: &str) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        let applied = self.access.delete_user(name)?;
+        let dismissed = self.seats.dismiss_user(name);
+        tracing::info!(user = name, connections = dismissed.len(), "user deleted");
+        self.wake(&dismissed);
+        Ok(applied)
+    }
+
+    /// Sets what a user may have open. What is open already stays so.
+    ///
+    /// # Errors
+    /// [`AccessError::NoSuchUser`].
+    pub fn set_user_limits(&self, name: &str, limits: UserLimits) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        self.access.set_user_limits(name, limits)
+    }
+
+    /// Says what a user may do in a virtual host.
+    ///
+    /// # Errors
+    /// [`AccessError`] when there is no such user or virtual host.
+    pub fn set_permissions(
+        &self,
+        user: &str,
+        vhost: &str,
+        permissions: Permissions,
+    ) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        self.check_vhost(vhost)?;
+        let applied = self.access.set_permissions(user, vhost, permissions)?;
+        if applied.batch.is_some() {
+            tracing::info!(user, vhost, "permissions set");
+        }
+        Ok(applied)
+    }
+
+    /// Takes a user's permissions in a virtual host away; whether there were any.
+    pub fn clear_permissions(&self, user: &str, vhost: &str) -> bool {
+        let _one_at_a_time = self.administration.lock();
+        let cleared = self.access.clear_permissions(user, vhost);
+        if cleared {
+            tracing::info!(user, vhost, "permissions cleared");
+        }
+        cleared
+    }
+
+    /// Says with what routing keys a user may use a topic exchange.
+    ///
+    /// # Errors
+    /// [`AccessError`] when there is no such user or virtual host.
+    pub fn set_topic_permission(
+        &self,
+        user: &str,
+        vhost: &str,
+        permission: TopicPermission,
+    ) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        self.check_vhost(vhost)?;
+        self.access.set_topic_permission(user, vhost, permission)
+    }
+
+    /// Takes a user's topic permission for an exchange away, or for all of a
+    /// virtual host; whether there was one.
+    pub fn clear_topic_permissions(&self, user: &str, vhost: &str, exchange: Option<&str>) -> bool {
+        let _one_at_a_time = self.administration.lock();
+        self.access.clear_topic_permissions(user, vhost, exchange)
+    }
+
+    /// Makes a virtual host, or says something else of the one there is.
+    ///
+    /// # Errors
+    /// [`AccessError`] when the name or the settings make no sense.
+    pub fn put_vhost(&self, name: &str, settings: VhostSettings) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        let applied = self.vhosts.put(name, settings)?;
+        if applied.created {
+            tracing::info!(vhost = name, "vhost created");
+        }
+        Ok(applied)
+    }
+
+    /// Deletes a virtual host with all that is in it and all permissions in it,
+    /// and closes its connections.
+    ///
+    /// # Errors
+    /// [`AccessError`] when there is none, or it is protected.
+    pub fn delete_vhost(&self, name: &str) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        let mut effects = Effects::default();
+        effects.set_now(self.now());
+        let applied = self.vhosts.delete(name, &mut effects)?;
+        self.access.forget_vhost(name);
+        let dismissed = self.seats.dismiss_from(name);
+        tracing::info!(vhost = name, connections = dismissed.len(), "vhost deleted");
+        effects.wake_all();
+        self.wake(&dismissed);
+        Ok(applied)
+    }
+
+    fn check_vhost(&self, name: &str) -> Result<(), AccessError> {
+        match self.vhosts.get(name) {
+            Some(_) => Ok(()),
+            None => Err(AccessError::NoSuchVhost(name.to_owned())),
+        }
+    }
+}
