@@ -23,6 +23,7 @@
 pub mod base;
 pub mod broker;
 pub mod cli;
+pub mod management;
 pub mod protocol;
 pub mod server;
 pub mod storage;

@@ -11,6 +11,7 @@ use harrier::broker::store::{Store, Stored};
 use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
+use harrier::management::definitions;
 use harrier::server::Server;
 use harrier::server::auth;
 use harrier::server::shared::Shared;
@@ -75,7 +76,11 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let wanted = config.amqp;
     let mut shared = Shared::new(config, vhosts, access, kept);
     shared.release_memory = || mi_collect(true);
-    let server = Server::bind(Arc::new(shared)).await.map_err(|error| {
+    let shared = Arc::new(shared);
+    if let Some(path) = &shared.config.load_definitions {
+        definitions::load(&shared, path).map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let server = Server::bind(shared).await.map_err(|error| {
         Failure::Failed(format!(
             "cannot listen on {wanted}: {error}; choose another address with --amqp"
         ))

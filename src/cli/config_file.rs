@@ -155,7 +155,9 @@ impl Keys {
             amqp: self.amqp.unwrap_or(default.amqp),
             default_user: self.default_user.unwrap_or(default.default_user),
             default_pass: self.default_pass.unwrap_or(default.default_pass),
-            load_definitions: self.load_definitions.or(default.load_definitions),
+            load_definitions: self
+                .load_definitions
+                .filter(|path| !path.as_os_str().is_empty()),
             loopback_users: self.loopback_users.unwrap_or(default.loopback_users),
             connections_max: self.connection_max.unwrap_or(default.connections_max),
             channel_max: self.channel_max.unwrap_or(default.channel_max),

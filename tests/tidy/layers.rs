@@ -88,7 +88,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "management",
-        imports: &["base", "broker", "server"],
+        imports: &["base", "wire", "broker", "server"],
         never: &["sled", "nom"],
     },
     Layer {

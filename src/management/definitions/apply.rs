@@ -1,0 +1,192 @@
+//! Definitions carried out.
+
+use super::parse::{Password, UserEntry, VhostEntry};
+use super::{Definitions, DefinitionsError, In};
+use crate::base::ids::ConnectionId;
+use crate::broker::access::AccessError;
+use crate::broker::effects::Effects;
+use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
+use crate::broker::vhost::Vhost;
+use crate::server::auth::hashed;
+use crate::server::shared::Shared;
+use crate::wire::Refusal;
+use crate::wire::method::{ExchangeDeclare, QueueDeclare};
+
+/// What the names begin with that only a broker gives.
+const RESERVED: &str = "amq.";
+/// Whom nothing belongs to.
+const NOBODY: ConnectionId = ConnectionId(0);
+
+impl Definitions {
+    /// Has all of it be there. What is there already and otherwise declared
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`DefinitionsError::Entry`] naming the first entry that is refused. What
+    /// comes before it is applied.
+    pub fn apply(&self, shared: &Shared) -> Result<(), DefinitionsError> {
+        each("users", &self.users, |user| put_user(shared, user))?;
+        each("vhosts", &self.vhosts, |vhost| put_vhost(shared, vhost))?;
+        each("permissions", &self.permissions, |entry| {
+            let permissions = entry.permissions.clone();
+            shared.set_permissions(&entry.user, &entry.vhost, permissions)
+        })?;
+        each("topic_permissions", &self.topic_permissions, |entry| {
+            let permission = entry.permission.clone();
+            shared.set_topic_permission(&entry.user, &entry.vhost, permission)
+        })?;
+        self.apply_parameters();
+        let mut effects = Effects::default();
+        effects.set_now(shared.now());
+        let effects = &mut effects;
+        in_vhosts("exchanges", &self.exchanges, shared, |vhost, spec| {
+            declare_exchange(vhost, spec, effects)
+        })?;
+        in_vhosts("queues", &self.queues, shared, |vhost, spec| {
+            declare_queue(vhost, spec, effects)
+        })?;
+        in_vhosts("bindings", &self.bindings, shared, |vhost, spec| {
+            bind(vhost, spec, effects)
+        })?;
+        tracing::info!(
+            users = self.users.len(),
+            vhosts = self.vhosts.len(),
+            exchanges = self.exchanges.len(),
+            queues = self.queues.len(),
+            bindings = self.bindings.len(),
+            "definitions imported"
+        );
+        Ok(())
+    }
+
+    /// Policies and parameters come before what they apply to.
+    fn apply_parameters(&self) {
+        for policy in &self.policies {
+            let (vhost, name) = (&policy.vhost, &policy.name);
+            tracing::warn!(vhost, name, "policy has no effect yet");
+        }
+        for parameter in &self.parameters {
+            let (component, name) = (&parameter.component, &parameter.name);
+            tracing::warn!(component, name, "parameter has no effect yet");
+        }
+        for parameter in &self.global_parameters {
+            tracing::debug!(name = parameter.name, "global parameter has no effect");
+        }
+    }
+}
+
+fn each<T, O>(
+    list: &str,
+    entries: &[T],
+    apply: impl Fn(&T) -> Result<O, AccessError>,
+) -> Result<(), DefinitionsError> {
+    for (at, entry) in entries.iter().enumerate() {
+        apply(entry).map_err(|error| DefinitionsError::entry(list, at, error))?;
+    }
+    Ok(())
+}
+
+fn in_vhosts<T>(
+    list: &str,
+    entries: &[In<T>],
+    shared: &Shared,
+    mut apply: impl FnMut(&Vhost, &T) -> Result<(), Refusal>,
+) -> Result<(), DefinitionsError> {
+    for (at, entry) in entries.iter().enumerate() {
+        let refuse = |why: String| DefinitionsError::entry(list, at, why);
+        let vhost = shared.vhosts.get(&entry.vhost).ok_or_else(|| {
+            let name = &entry.vhost;
+            refuse(format!(
+                "Please create virtual host \"{name}\" prior to importing definitions."
+            ))
+        })?;
+        apply(&vhost, &entry.what).map_err(|refusal| refuse(refusal.explanation))?;
+    }
+    Ok(())
+}
+
+fn put_user(shared: &Shared, user: &UserEntry) -> Result<(), AccessError> {
+    let known = shared.access.user(&user.name);
+    let password = match &user.password {
+        Password::Hash(hash) => hash.clone(),
+        // Hashed again it would be another hash.
+        Password::Plain(password) => known
+            .filter(|known| known.password.verify(password.as_bytes()))
+            .map_or_else(
+                || hashed(password.as_bytes()),
+                |known| known.password.clone(),
+            ),
+    };
+    shared.put_user(&user.name, password, user.tags.clone())?;
+    if let Some(limits) = user.limits {
+        shared.set_user_limits(&user.name, limits)?;
+    }
+    Ok(())
+}
+
+fn put_vhost(shared: &Shared, entry: &VhostEntry) -> Result<(), AccessError> {
+    let known = shared.vhosts.get(&entry.name);
+    if known.is_none() && entry.is_limit_only {
+        return Err(AccessError::NoSuchVhost(entry.name.clone()));
+    }
+    let current = known.map(|known| known.settings()).unwrap_or_default();
+    shared.put_vhost(&entry.name, entry.over(&current))?;
+    Ok(())
+}
+
+fn declare_exchange(
+    vhost: &Vhost,
+    spec: &ExchangeSpec,
+    effects: &mut Effects,
+) -> Result<(), Refusal> {
+    if vhost.has_exchange(&spec.name) {
+        return Ok(());
+    }
+    if spec.name.starts_with(RESERVED) {
+        tracing::warn!(
+            exchange = &*spec.name,
+            "no such system exchange here: left out"
+        );
+        return Ok(());
+    }
+    let request = ExchangeDeclare {
+        exchange: &spec.name,
+        kind: &spec.kind,
+        durable: spec.durable,
+        auto_delete: spec.auto_delete,
+        internal: spec.internal,
+        arguments: spec.arguments.clone(),
+        ..ExchangeDeclare::default()
+    };
+    vhost.declare_exchange(&request, effects)
+}
+
+fn declare_queue(vhost: &Vhost, spec: &QueueSpec, effects: &mut Effects) -> Result<(), Refusal> {
+    if vhost.has_queue(&spec.name) {
+        return Ok(());
+    }
+    // A name that a broker has made up may only be made up again.
+    let is_given = !spec.name.starts_with(RESERVED);
+    let request = QueueDeclare {
+        queue: if is_given { &spec.name } else { "" },
+        durable: spec.durable,
+        auto_delete: spec.auto_delete,
+        arguments: spec.arguments.clone(),
+        ..QueueDeclare::default()
+    };
+    let name = || spec.name.as_ref().to_owned();
+    vhost
+        .declare_queue(&request, NOBODY, name, effects)
+        .map(drop)
+}
+
+fn bind(vhost: &Vhost, spec: &BindingSpec, effects: &mut Effects) -> Result<(), Refusal> {
+    if spec.source.starts_with(RESERVED) && !vhost.has_exchange(&spec.source) {
+        tracing::warn!(
+            source = &*spec.source,
+            "no such system exchange here: binding left out"
+        );
+        return Ok(());
+    }
+    vhost.bind(spec.clone(), NOBODY, effects)
+}

@@ -1,0 +1,102 @@
+//! Definitions: what there has to be, in the format RabbitMQ exports.
+//!
+//! ```text
+//!   text --document--> entries as written --parse--> Definitions --apply--> Shared
+//!                      JSON, its types                checked by itself       checked
+//!                                                                       against the rest
+//! ```
+//!
+//! All of a file is checked as far as it can be by itself before anything is
+//! changed. Importing adds and changes, never deletes; again is the same as
+//! once. What is applied already stays when something later is refused, so a
+//! mended file goes on from there.
+
+mod apply;
+mod arguments;
+mod document;
+mod parse;
+
+use std::path::{Path, PathBuf};
+
+use self::document::{GlobalParameter, Parameter, Policy};
+use self::parse::{PermissionEntry, TopicEntry, UserEntry, VhostEntry};
+use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
+use crate::server::shared::Shared;
+
+/// Definitions, checked as far as they can be by themselves. Entries are in the
+/// order of the file.
+#[derive(Debug)]
+pub struct Definitions {
+    users: Vec<UserEntry>,
+    vhosts: Vec<VhostEntry>,
+    permissions: Vec<PermissionEntry>,
+    topic_permissions: Vec<TopicEntry>,
+    exchanges: Vec<In<ExchangeSpec>>,
+    queues: Vec<In<QueueSpec>>,
+    bindings: Vec<In<BindingSpec>>,
+    parameters: Vec<Parameter>,
+    global_parameters: Vec<GlobalParameter>,
+    policies: Vec<Policy>,
+}
+
+/// Something in a virtual host.
+#[derive(Debug)]
+struct In<T> {
+    vhost: String,
+    what: T,
+}
+
+/// Why definitions weren't imported, or not to the end.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionsError {
+    /// The file can't be read.
+    #[error("cannot read definitions from {path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Something in the definitions is refused.
+    #[error("{at}: {why}")]
+    Entry {
+        /// Where, as a path into the JSON.
+        at: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The same, with the file.
+    #[error("definitions in {path}: {error}")]
+    In {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: Box<DefinitionsError>,
+    },
+}
+
+impl DefinitionsError {
+    fn entry(list: &str, at: usize, why: impl ToString) -> Self {
+        Self::Entry {
+            at: format!("{list}[{at}]"),
+            why: why.to_string(),
+        }
+    }
+}
+
+/// Imports the definitions in a file.
+///
+/// # Errors
+/// [`DefinitionsError`] naming the file, the entry and what is wrong with it.
+pub fn load(shared: &Shared, path: &Path) -> Result<(), DefinitionsError> {
+    let path = path.to_path_buf();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return Err(DefinitionsError::File { path, error }),
+    };
+    let imported = Definitions::parse(&text).and_then(|definitions| definitions.apply(shared));
+    imported.map_err(|error| DefinitionsError::In {
+        path,
+        error: Box::new(error),
+    })
+}

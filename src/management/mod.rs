@@ -1,0 +1,3 @@
+//! Layer 7: what administrators exchange with a broker.
+
+pub mod definitions;
