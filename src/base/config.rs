@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use super::limits;
 
+/// What becomes of a prefetch that is to be shared by a whole channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GlobalQos {
+    /// The channel's consumers share it, as documented up to RabbitMQ 4.2.
+    Channel,
+    /// It is taken for one of each consumer, as RabbitMQ 4.3 does.
+    Ignore,
+}
+
 /// The configuration of a broker. Names are RabbitMQ's where it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -42,6 +51,10 @@ pub struct Config {
     pub log_segment_size: u64,
     /// Consumers of one channel.
     pub consumer_max_per_channel: usize,
+    /// Prefetch of consumers on channels that haven't set one; 0 is no limit.
+    pub default_consumer_prefetch: u16,
+    /// What `basic.qos` with `global` means.
+    pub global_qos: GlobalQos,
 }
 
 impl Default for Config {
@@ -63,6 +76,8 @@ impl Default for Config {
             disk_free_limit: limits::DISK_FREE_MIN,
             log_segment_size: limits::SEGMENT_SIZE,
             consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
+            default_consumer_prefetch: 0,
+            global_qos: GlobalQos::Channel,
         }
     }
 }

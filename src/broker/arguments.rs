@@ -7,6 +7,8 @@ use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
 
 /// The argument that says what type of queue it is.
 pub(super) const QUEUE_TYPE: &str = "x-queue-type";
+/// The argument that says before whom a consumer is served.
+pub(super) const CONSUMER_PRIORITY: &str = "x-priority";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 /// A type of queue.
@@ -104,6 +106,15 @@ const ARGUMENTS: &[Argument] = &[
     argument("x-member-placement-tag", QUORUM, check_string),
 ];
 
+/// Those of consumers, likewise.
+const CONSUMER_ARGUMENTS: &[Argument] = &[
+    argument(CONSUMER_PRIORITY, BOTH, check_integer),
+    argument("x-consumer-timeout", QUORUM, check_count),
+    argument("x-stream-offset", NEITHER, check_string),
+    argument("x-stream-filter", NEITHER, check_string),
+    argument("x-stream-match-unfiltered", NEITHER, check_bool),
+];
+
 /// The type that `arguments` ask for; [`None`] when there is no such type.
 pub(super) fn queue_type(arguments: &FieldTable) -> Option<QueueType> {
     match arguments.get(QUEUE_TYPE) {
@@ -129,14 +140,36 @@ pub(super) fn compared(kind: QueueType) -> impl Iterator<Item = &'static str> {
 pub(super) fn check(queue: Resource<'_>, arguments: &FieldTable) -> Result<QueueType, Refusal> {
     check_dead_letter_exchange(queue, arguments)?;
     let kind = check_type(queue, arguments)?;
+    check_against(ARGUMENTS, queue, kind, arguments)?;
+    Ok(kind)
+}
+
+/// Checks the arguments of a consumer of a queue of type `kind`.
+///
+/// # Errors
+/// 406 that names the first bad argument.
+pub(super) fn check_consumer(
+    queue: Resource<'_>,
+    kind: QueueType,
+    arguments: &FieldTable,
+) -> Result<(), Refusal> {
+    check_against(CONSUMER_ARGUMENTS, queue, kind, arguments)
+}
+
+fn check_against(
+    known: &'static [Argument],
+    queue: Resource<'_>,
+    kind: QueueType,
+    arguments: &FieldTable,
+) -> Result<(), Refusal> {
     let given = |argument: &'static Argument| Some((argument, arguments.get(argument.name)?));
-    for (argument, value) in ARGUMENTS.iter().filter_map(given) {
+    for (argument, value) in known.iter().filter_map(given) {
         if argument.types & kind.column() != 0 {
             (argument.check)(value, arguments)
                 .map_err(|term| invalid(queue, argument.name, &term))?;
         }
     }
-    for (argument, _) in ARGUMENTS.iter().filter_map(given) {
+    for (argument, _) in known.iter().filter_map(given) {
         if argument.types & kind.column() == 0 {
             return Err(precondition(format!(
                 "invalid arg '{}' for {queue} of queue type {}",
@@ -145,7 +178,7 @@ pub(super) fn check(queue: Resource<'_>, arguments: &FieldTable) -> Result<Queue
             )));
         }
     }
-    Ok(kind)
+    Ok(())
 }
 
 fn check_dead_letter_exchange(queue: Resource<'_>, arguments: &FieldTable) -> Result<(), Refusal> {

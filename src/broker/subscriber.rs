@@ -26,7 +26,8 @@ pub struct Delivery<'a> {
 ///
 /// Called with the queue's lock held: must neither wait nor call back into a queue.
 pub trait Subscriber: Debug + Send + Sync {
-    /// Whether a delivery is welcome now. One that comes all the same is taken.
+    /// Whether a delivery is welcome now. Once it is said to be, one comes before
+    /// the queue's lock is released. One that comes all the same is taken.
     fn accepts(&self) -> bool;
 
     /// Takes a delivery.

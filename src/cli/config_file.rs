@@ -4,13 +4,32 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::Failure;
 use super::logging::{LogFormat, LogLevel};
-use crate::base::config::Config;
+use crate::base::config::{Config, GlobalQos};
 use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE, SEGMENT_SIZES};
+
+/// What a prefetch for a whole channel means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GlobalQosKey {
+    /// Its consumers share it
+    Channel,
+    /// It is one of each consumer
+    Ignore,
+}
+
+impl From<GlobalQosKey> for GlobalQos {
+    fn from(key: GlobalQosKey) -> Self {
+        match key {
+            GlobalQosKey::Channel => Self::Channel,
+            GlobalQosKey::Ignore => Self::Ignore,
+        }
+    }
+}
 
 /// Every key of the configuration, each in the file, as a flag and as an
 /// environment variable. What is absent keeps its default.
@@ -81,6 +100,12 @@ pub struct Keys {
     /// Consumers of one channel [default: 65536]
     #[arg(long, env = "HARRIER_CONSUMER_MAX_PER_CHANNEL", value_name = "N")]
     pub consumer_max_per_channel: Option<usize>,
+    /// Prefetch of consumers that ask for none, 0 for no limit [default: 0]
+    #[arg(long, env = "HARRIER_DEFAULT_CONSUMER_PREFETCH", value_name = "N")]
+    pub default_consumer_prefetch: Option<u16>,
+    /// What a prefetch for a whole channel means [default: channel]
+    #[arg(long, env = "HARRIER_GLOBAL_QOS", value_name = "MEANING")]
+    pub global_qos: Option<GlobalQosKey>,
 }
 
 /// How much and in which form to log.
@@ -136,7 +161,9 @@ impl Keys {
             vm_memory_high_watermark,
             disk_free_limit,
             log_segment_size,
-            consumer_max_per_channel
+            consumer_max_per_channel,
+            default_consumer_prefetch,
+            global_qos
         )
     }
 
@@ -175,6 +202,10 @@ impl Keys {
             consumer_max_per_channel: self
                 .consumer_max_per_channel
                 .unwrap_or(default.consumer_max_per_channel),
+            default_consumer_prefetch: self
+                .default_consumer_prefetch
+                .unwrap_or(default.default_consumer_prefetch),
+            global_qos: self.global_qos.map_or(default.global_qos, Into::into),
         };
         check(&config)?;
         Ok((config, log))

@@ -276,6 +276,8 @@ impl ConnectionTask {
             self.protocol.client().capabilities.consumer_cancel_notify,
             SessionLimits {
                 consumers_per_channel: self.shared.config.consumer_max_per_channel,
+                default_prefetch: self.shared.config.default_consumer_prefetch,
+                global_qos: self.shared.config.global_qos,
             },
         ));
         self.protocol.opened(&mut self.replies);

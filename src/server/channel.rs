@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::outbox::ChannelSlot;
+use super::outbox::{ChannelSlot, OutboxConsumer};
 use super::replies::ReplyConsumer;
 use super::unacked::SourceSlot;
 use crate::broker::message::Message;
@@ -19,6 +19,8 @@ pub struct ChannelConsumer {
     pub slot: ConsumerSlot,
     /// Where the channel notes what it took from that queue.
     pub source: SourceSlot,
+    /// What the queue hands its messages to.
+    pub subscriber: Arc<OutboxConsumer>,
 }
 
 /// A publish that waits for its transaction to be committed: already checked
@@ -101,10 +103,10 @@ impl Channel {
     }
 
     /// A channel just opened.
-    pub fn new(slot: ChannelSlot) -> Self {
+    pub fn new(slot: ChannelSlot, prefetch: u16) -> Self {
         Self {
             slot,
-            prefetch: 0,
+            prefetch,
             consumers: HashMap::new(),
             replies: None,
             declared: None,

@@ -9,14 +9,16 @@ use bytes::BytesMut;
 use super::channel::ChannelConsumer;
 use super::outbox::OutboxConsumer;
 use super::session::{Session, WaitingGet};
+use super::window::Place;
+use crate::base::config::GlobalQos;
 use crate::broker::access::Permission;
-use crate::broker::consuming::check_get;
+use crate::broker::consuming::{check_consume, check_get};
 use crate::broker::queue::{ConsumerSpec, Got};
 use crate::broker::replies::{DIRECT_REPLY_TO, is_direct_reply_to};
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::wire::encode;
 use crate::wire::method::*;
-use crate::wire::{FieldTable, FieldValue, Method, Refusal, ReplyCode};
+use crate::wire::{FieldTable, Method, Refusal, ReplyCode};
 
 /// Arguments of queues that are checked and kept, but not acted on yet: whoever
 /// counts on one should hear so.
@@ -261,7 +263,13 @@ impl Session {
         method: &BasicQos,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        self.channel_mut(channel)?.prefetch = method.prefetch_count;
+        if method.global && self.limits.global_qos == GlobalQos::Channel {
+            let slot = self.channel_mut(channel)?.slot;
+            self.outbox.set_window(slot, method.prefetch_count);
+            self.serve_passed_over(channel);
+        } else {
+            self.channel_mut(channel)?.prefetch = method.prefetch_count;
+        }
         encode::method(out, channel, BasicQosOk::default());
         Ok(())
     }
@@ -283,11 +291,12 @@ impl Session {
         }
         self.permit_read(method.queue)?;
         let queue = self.queue(method.queue)?;
-        let priority = consumer_priority(&method.arguments, method.queue, self.vhost.name())?;
         let (slot, prefetch) = {
             let channel = self.channel_mut(number)?;
             (channel.slot, channel.prefetch)
         };
+        let shares_prefetch = self.outbox.has_window(slot);
+        let wanted = check_consume(&queue, &method.arguments, shares_prefetch)?;
         let outbox = &self.outbox;
         let Some(source) = outbox.with_channel(slot, |c| c.join(&queue)) else {
             return Ok(());
@@ -298,13 +307,15 @@ impl Session {
             slot,
             tag: Arc::clone(&tag),
             source,
+            no_ack: method.no_ack,
             cancel_notify: self.cancel_notify,
+            place: Place::default(),
         });
         let spec = ConsumerSpec {
             prefetch,
             no_ack: method.no_ack,
             exclusive: method.exclusive,
-            priority,
+            priority: wanted.priority,
         };
         // Deliveries may begin at once: the answer goes before them.
         let answer_first = || {
@@ -312,7 +323,8 @@ impl Session {
             answer(out, number, method.nowait, BasicConsumeOk { consumer_tag });
             outbox.append(out);
         };
-        let attached = queue.attach(spec, subscriber, answer_first, &mut self.effects);
+        let receiver = Arc::clone(&subscriber);
+        let attached = queue.attach(spec, receiver, answer_first, &mut self.effects);
         let consumer_slot = match attached {
             Ok(slot) => slot,
             Err(refusal) => {
@@ -324,6 +336,7 @@ impl Session {
             queue,
             slot: consumer_slot,
             source,
+            subscriber,
         };
         self.channel_mut(number)?.consumers.insert(tag, consumer);
         self.see_to_effects();
@@ -356,10 +369,9 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
         let channel = self.channel_mut(number)?;
-        let slot = channel.slot;
         if let Some(consumer) = channel.consumers.remove(method.consumer_tag) {
             consumer.queue.detach(consumer.slot, &mut self.effects);
-            self.outbox.with_channel(slot, |c| c.leave(consumer.source));
+            consumer.subscriber.leave();
             self.see_to_effects();
         } else if let Some(requester) = channel
             .replies
@@ -481,19 +493,4 @@ fn generated_name(prefix: &str) -> String {
 
 fn saturating_u32(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// Reads `x-priority` of a consumer's arguments.
-fn consumer_priority(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<i32, Refusal> {
-    let Some(value) = arguments.get("x-priority") else {
-        return Ok(0);
-    };
-    let priority = value.as_i64().and_then(|p| i32::try_from(p).ok());
-    priority.ok_or_else(|| {
-        let kind = FieldValue::type_name(value);
-        let text = format!(
-            "invalid arg 'x-priority' for queue '{queue}' in vhost '{vhost}': \"expected integer, got {kind}\""
-        );
-        Refusal::new(ReplyCode::PreconditionFailed, text)
-    })
 }

@@ -25,5 +25,6 @@ mod seats;
 mod session;
 pub mod shared;
 mod unacked;
+mod window;
 
 pub use self::listener::Server;

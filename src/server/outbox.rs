@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::unacked::{ChannelDeliveries, SourceSlot};
+use super::window::Place;
 use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH, OUTBOX_REPLIES_HIGH};
 use crate::broker::effects::Effects;
 use crate::broker::message::MessageView;
@@ -26,6 +27,11 @@ use crate::wire::method::{BasicCancel, BasicGetOk, BasicReturn};
 
 /// A tail's memory is kept for the next batch up to this many octets.
 const TAIL_KEEP: usize = 256 * 1024;
+
+/// Too much waits to be written.
+const FULL: u8 = 1;
+/// Some channel has a limit on what its consumers hold together.
+const WINDOWS: u8 = 2;
 
 /// Names a channel within its connection's outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +139,8 @@ impl OutboxState {
 #[derive(Debug, Default)]
 pub struct Outbox {
     state: Mutex<OutboxState>,
-    /// Whether its consumers are to be passed over.
-    full: AtomicBool,
+    /// Why a consumer may have to be passed over: [`FULL`], [`WINDOWS`].
+    hold_ups: AtomicU8,
     /// Whether somebody has undertaken to wake the connection's task.
     wake_pending: AtomicBool,
     any_cancelled: AtomicBool,
@@ -173,7 +179,9 @@ impl Outbox {
     /// Opens the outbox again after it was full. Returns whether it was, and
     /// consumers that were passed over have to be resumed.
     pub fn reopen(&self) -> bool {
-        self.full.load(Ordering::Relaxed) && self.full.swap(false, Ordering::AcqRel)
+        let is_full = |hold_ups| hold_ups & FULL != 0;
+        is_full(self.hold_ups.load(Ordering::Relaxed))
+            && is_full(self.hold_ups.fetch_and(!FULL, Ordering::AcqRel))
     }
 
     /// Octets that wait.
@@ -190,7 +198,40 @@ impl Outbox {
     /// Closes a channel. Its consumers are detached and its unacknowledged
     /// messages settled before.
     pub fn close_channel(&self, slot: ChannelSlot) {
-        self.state.lock().channels.try_remove(slot.0);
+        let mut state = self.state.lock();
+        let gone = state.channels.try_remove(slot.0);
+        if gone.is_some_and(|mut channel| channel.window().is_limited()) {
+            self.note_windows(&mut state);
+        }
+    }
+
+    /// Sets how many messages the consumers of a channel may hold together; 0 is
+    /// no limit.
+    pub fn set_window(&self, slot: ChannelSlot, limit: u16) {
+        let mut state = self.state.lock();
+        if let Some(channel) = state.channels.get_mut(slot.0) {
+            channel.window().set_limit(limit);
+        }
+        self.note_windows(&mut state);
+    }
+
+    /// Whether a channel has such a limit.
+    pub fn has_window(&self, slot: ChannelSlot) -> bool {
+        self.has_windows() && self.with_channel(slot, |c| c.window().is_limited()) == Some(true)
+    }
+
+    /// Whether any channel has such a limit.
+    pub fn has_windows(&self) -> bool {
+        self.hold_ups.load(Ordering::Relaxed) & WINDOWS != 0
+    }
+
+    fn note_windows(&self, state: &mut OutboxState) {
+        let mut channels = state.channels.iter_mut();
+        if channels.any(|(_, channel)| channel.window().is_limited()) {
+            self.hold_ups.fetch_or(WINDOWS, Ordering::Release);
+        } else {
+            self.hold_ups.fetch_and(!WINDOWS, Ordering::Release);
+        }
     }
 
     /// Looks at what a channel was handed out; `None` once it is closed.
@@ -218,7 +259,7 @@ impl Outbox {
         };
         let message = &delivery.message;
         let get_ok = BasicGetOk {
-            delivery_tag: deliveries.hand_out(source, delivery.held),
+            delivery_tag: deliveries.hand_out_got(source, delivery.held),
             redelivered: delivery.redelivered,
             // Both came in as short strings of a method, which are UTF-8.
             exchange: str::from_utf8(message.exchange).unwrap_or_default(),
@@ -276,7 +317,7 @@ impl Outbox {
         encode::deliver(&mut state.outgoing.tail, arguments);
         state.put_content(arguments.channel, message);
         if state.waiting() >= OUTBOX_HIGH {
-            self.full.store(true, Ordering::Release);
+            self.hold_ups.fetch_or(FULL, Ordering::Release);
         }
     }
 
@@ -327,13 +368,38 @@ pub struct OutboxConsumer {
     pub tag: Arc<str>,
     /// Where its channel notes what it took from this queue.
     pub source: SourceSlot,
+    /// Whether what it is delivered counts as settled.
+    pub no_ack: bool,
     /// Whether the client wants to hear that its queue is gone.
     pub cancel_notify: bool,
+    /// How it stands with what its channel's consumers may hold together.
+    pub place: Place,
+}
+
+impl OutboxConsumer {
+    /// Takes it off its channel, once its queue hands it nothing more.
+    pub fn leave(&self) {
+        self.outbox.with_channel(self.slot, |channel| {
+            channel.window().leave(&self.tag, &self.place);
+            channel.leave(self.source);
+        });
+    }
+
+    /// Whether its channel's consumers hold less together than they may.
+    #[cold]
+    fn fits_window(&self) -> bool {
+        let mut state = self.outbox.state.lock();
+        let channel = state.channels.get_mut(self.slot.0);
+        self.no_ack || channel.is_none_or(|c| c.window().promise(&self.tag, &self.place))
+    }
 }
 
 impl Subscriber for OutboxConsumer {
     fn accepts(&self) -> bool {
-        !self.outbox.full.load(Ordering::Acquire)
+        match self.outbox.hold_ups.load(Ordering::Acquire) {
+            0 => true,
+            hold_ups => hold_ups & FULL == 0 && self.fits_window(),
+        }
     }
 
     fn deliver(&self, delivery: &Delivery<'_>, effects: &mut Effects) {
@@ -342,6 +408,9 @@ impl Subscriber for OutboxConsumer {
         let Some(channel) = state.channels.get_mut(self.slot.0) else {
             return;
         };
+        if self.place.is_promised() {
+            channel.window().redeem(&self.place);
+        }
         let arguments = DeliverArguments {
             channel: self.channel,
             consumer_tag: &self.tag,

@@ -14,6 +14,7 @@ use super::routes::RouteCache;
 use super::seats::Seat;
 use super::unacked::Share;
 use crate::base::clock::Now;
+use crate::base::config::GlobalQos;
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::access::Grants;
 use crate::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
@@ -29,6 +30,10 @@ use crate::wire::{Refusal, ReplyCode};
 pub struct SessionLimits {
     /// Consumers of one channel.
     pub consumers_per_channel: usize,
+    /// Prefetch of consumers on channels that haven't set one.
+    pub default_prefetch: u16,
+    /// What a prefetch for a whole channel means.
+    pub global_qos: GlobalQos,
 }
 
 /// A connection that has opened a virtual host.
@@ -118,8 +123,7 @@ impl Session {
                 .is_some_and(|consumer| consumer.queue.is_deleted())
                 && let Some(gone) = channel.consumers.remove(&tag)
             {
-                let slot = channel.slot;
-                self.outbox.with_channel(slot, |c| c.leave(gone.source));
+                gone.subscriber.leave();
             }
         }
     }
@@ -144,7 +148,8 @@ impl Session {
     pub fn open_channel(&mut self, number: u16, limit: Option<u64>) -> Result<(), Refusal> {
         self.seat.open_channel(limit)?;
         let slot = self.outbox.open_channel();
-        self.channels.insert(number, Channel::new(slot));
+        let channel = Channel::new(slot, self.limits.default_prefetch);
+        self.channels.insert(number, channel);
         Ok(())
     }
 
@@ -212,6 +217,24 @@ impl Session {
         self.see_to_effects();
     }
 
+    /// Serves a channel's consumers that were passed over because of what they
+    /// hold together, as far as they hold less now.
+    pub(super) fn serve_passed_over(&mut self, number: u16) {
+        let Some(channel) = self.channels.get(&number) else {
+            return;
+        };
+        let next = || {
+            self.outbox
+                .with_channel(channel.slot, |c| c.window().next())?
+        };
+        while let Some(tag) = next() {
+            if let Some(consumer) = channel.consumers.get(&tag) {
+                consumer.subscriber.place.come_forward();
+                consumer.queue.resume(consumer.slot, &mut self.effects);
+            }
+        }
+    }
+
     /// Settles deliveries, now or with the channel's transaction.
     ///
     /// # Errors
@@ -261,6 +284,9 @@ impl Session {
         self.acks.tags = tags;
         self.settle_shares(&mut shares, Settlement::Acknowledge);
         self.shares = shares;
+        if self.outbox.has_windows() {
+            self.serve_passed_over(number);
+        }
         self.see_to_effects();
         unknown.map_or(Ok(()), |tag| Err(unknown_tag(number, tag)))
     }
@@ -292,6 +318,9 @@ impl Session {
         self.shares = shares;
         carry_dead_letters(&self.vhost, &mut unit, &mut self.effects);
         unit.commit(self.vhost.store(), &mut self.effects);
+        if self.outbox.has_windows() {
+            self.serve_passed_over(number);
+        }
         self.see_to_effects();
     }
 
@@ -343,6 +372,9 @@ impl Session {
         let (taken, settlement) = self.take(number, settle, &mut shares);
         self.settle_shares(&mut shares, settlement);
         self.shares = shares;
+        if self.outbox.has_windows() {
+            self.serve_passed_over(number);
+        }
         self.see_to_effects();
         match taken {
             Some(()) => Ok(()),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::window::Window;
+
 use crate::broker::queue::Queue;
 use crate::broker::subscriber::HeldSlot;
 
@@ -16,6 +18,8 @@ pub struct SourceSlot(u32);
 const SETTLED: u32 = u32::MAX;
 /// Settled places are swept out when there are at least this many of them.
 const SWEEP_MIN: usize = 64;
+/// Marks a source as that of a `basic.get`, which no prefetch counts.
+const GOT: u32 = 1 << 31;
 
 #[derive(Debug, Clone, Copy)]
 struct Unacked {
@@ -49,24 +53,40 @@ pub struct ChannelDeliveries {
     last_tag: u64,
     unacked: VecDeque<Unacked>,
     settled: usize,
+    window: Window,
     sources: Slab<Source>,
 }
 
 impl ChannelDeliveries {
     /// Gives out the next delivery tag, and notes what is held under it.
     pub fn hand_out(&mut self, source: SourceSlot, held: Option<HeldSlot>) -> u64 {
+        self.window.add(held.is_some());
+        self.note(source.0, held)
+    }
+
+    /// The same for a message that somebody asked for, not a consumer.
+    pub fn hand_out_got(&mut self, source: SourceSlot, held: Option<HeldSlot>) -> u64 {
+        self.note(source.0 | GOT, held)
+    }
+
+    fn note(&mut self, source: u32, held: Option<HeldSlot>) -> u64 {
         self.last_tag += 1;
         if let Some(HeldSlot(held)) = held {
             self.unacked.push_back(Unacked {
                 tag: self.last_tag,
-                source: source.0,
+                source,
                 held,
             });
-            if let Some(source) = self.sources.get_mut(source.0 as usize) {
+            if let Some(source) = self.sources.get_mut((source & !GOT) as usize) {
                 source.users += 1;
             }
         }
         self.last_tag
+    }
+
+    /// What its consumers may hold together.
+    pub fn window(&mut self) -> &mut Window {
+        &mut self.window
     }
 
     /// Gives out the next delivery tag for what nothing is held of.
@@ -112,16 +132,18 @@ impl ChannelDeliveries {
 
     /// Takes everything that came from one queue.
     pub fn take_from(&mut self, source: SourceSlot) -> Vec<HeldSlot> {
-        let from_there = |entry: &&mut Unacked| entry.source == source.0 && entry.held != SETTLED;
-        let mut held = Vec::new();
+        let from_there =
+            |entry: &&mut Unacked| entry.source & !GOT == source.0 && entry.held != SETTLED;
+        let mut taken = Vec::new();
         for entry in self.unacked.iter_mut().filter(from_there) {
-            held.push(HeldSlot(entry.held));
+            taken.push(*entry);
             entry.held = SETTLED;
         }
-        self.settled += held.len();
-        for _ in &held {
-            self.release(source.0);
+        self.settled += taken.len();
+        for entry in &taken {
+            self.release_held(entry.source);
         }
+        let held = taken.iter().map(|entry| HeldSlot(entry.held)).collect();
         self.sweep();
         held
     }
@@ -178,7 +200,7 @@ impl ChannelDeliveries {
     }
 
     fn share_out(&mut self, entry: Unacked, shares: &mut Vec<Share>) {
-        let Some(source) = self.sources.get(entry.source as usize) else {
+        let Some(source) = self.sources.get((entry.source & !GOT) as usize) else {
             return;
         };
         let held = HeldSlot(entry.held);
@@ -195,7 +217,12 @@ impl ChannelDeliveries {
                 }),
             },
         }
-        self.release(entry.source);
+        self.release_held(entry.source);
+    }
+
+    fn release_held(&mut self, source: u32) {
+        self.window.sub(source & GOT == 0);
+        self.release(source & !GOT);
     }
 
     fn release(&mut self, source: u32) {

@@ -17,6 +17,7 @@ mod closing;
 mod consuming;
 mod durability;
 mod garbage;
+mod prefetch;
 mod pressure;
 mod publishing;
 mod queues;
