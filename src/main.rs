@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use harrier::base::config::Config;
-use harrier::broker::store::{Store, Stored};
+use harrier::broker::store::{Remainder, Store, Stored};
 use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
@@ -140,8 +140,7 @@ fn messages(
             dir.display()
         )));
     };
-    let delivered = queue.remainder.delivered;
-    found.messages(queue, |stored: Stored| {
+    found.messages(queue, |lane: &Remainder, stored: Stored| {
         let view = stored.message.view();
         print(&StoredMessage {
             position: stored.position.0,
@@ -149,8 +148,10 @@ fn messages(
             routing_key: view.routing_key,
             properties: view.properties,
             body: view.body,
-            redelivered: stored.position <= delivered || stored.returns > 0,
-            returns: stored.returns,
+            redelivered: stored.position <= lane.delivered || stored.attempts.returns > 0,
+            returns: stored.attempts.returns,
+            failures: stored.attempts.failures,
+            last_return: stored.attempts.cause.map(|cause| cause.name()),
             deadline: stored.deadline,
         })
     });
@@ -175,8 +176,8 @@ fn directory(found: &Inspection) -> Directory {
     let queue = |queue: &QueueReport| Queue {
         vhost: queue.vhost.clone(),
         name: queue.name.clone(),
-        messages: queue.remainder.messages,
-        bytes: queue.remainder.bytes,
+        messages: queue.messages(),
+        bytes: queue.bytes(),
     };
     Directory {
         segments: found.segments.iter().map(segment).collect(),

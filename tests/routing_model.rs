@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use harrier::base::ids::ConnectionId;
 use harrier::broker::effects::Effects;
+use harrier::broker::queue::Surroundings;
 use harrier::broker::routing::RoutingKeys;
 use harrier::broker::spec::{BindingSpec, Destination};
 use harrier::broker::store::NullStore;
@@ -228,9 +229,8 @@ impl Pair {
         Self {
             vhost: Vhost::new(
                 "/".into(),
-                store,
                 Arc::new(QueueIds::default()),
-                Arc::default(),
+                Surroundings::new(store, Arc::default()),
             ),
             effects: Effects::default(),
             model: Model::default(),

@@ -22,8 +22,30 @@ id! {
 }
 id! {
     /// A queue, unique for the life of a data directory: never given out twice.
+    ///
+    /// The messages of one priority are numbered and stored on their own, as if
+    /// they were a queue: the highest octet of the number tells such lanes apart.
     QueueId(u64)
 }
+impl QueueId {
+    const LANE_SHIFT: u32 = 56;
+
+    /// The queue with its plainest lane, number 0, which has the queue's own number.
+    pub const fn queue(self) -> Self {
+        Self(self.0 & !(0xff << Self::LANE_SHIFT))
+    }
+
+    /// The number of the lane.
+    pub const fn lane(self) -> u8 {
+        (self.0 >> Self::LANE_SHIFT) as u8
+    }
+
+    /// Another lane of the same queue.
+    pub const fn with_lane(self, lane: u8) -> Self {
+        Self(self.queue().0 | (lane as u64) << Self::LANE_SHIFT)
+    }
+}
+
 id! {
     /// The place of a message in its queue: counts up from 1, kept when it is requeued.
     Position(u64)

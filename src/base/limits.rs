@@ -81,6 +81,10 @@ pub const TOPIC_HASH_WORDS_MAX: usize = 2;
 pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest time to live of a message or a queue, milliseconds (ten years).
 pub const EXPIRY_MS_MAX: i64 = 315_360_000_000;
+/// The highest priority in a quorum queue, and that of a message without one.
+pub const QUORUM_PRIORITIES: (u8, u8) = (31, 4);
+/// Failed attempts that a message in a quorum queue may have, unless told otherwise.
+pub const QUORUM_DELIVERY_LIMIT: u16 = 20;
 /// The highest priority a queue may be declared with.
 pub const QUEUE_PRIORITY_MAX: i64 = 255;
 /// Steps back that matching one pattern of a permission or policy may take,

@@ -97,10 +97,13 @@ const ARGUMENTS: &[Argument] = &[
     argument("x-stream-filter-size-bytes", NEITHER, check_count),
     argument("x-initial-cluster-size", NEITHER, check_count),
     argument("x-queue-leader-locator", BOTH, check_leader_locator),
-    argument("x-delivery-limit", QUORUM, check_integer),
-    argument("x-delayed-retry-type", QUORUM, check_delayed_retry_type),
-    argument("x-delayed-retry-min", QUORUM, check_count),
-    argument("x-delayed-retry-max", QUORUM, check_count),
+    // RabbitMQ has the next four for quorum queues only, and the two after them not at all.
+    argument("x-delivery-limit", BOTH, check_integer),
+    argument("x-delayed-retry-type", BOTH, check_delayed_retry_type),
+    argument("x-delayed-retry-min", BOTH, check_count),
+    argument("x-delayed-retry-max", BOTH, check_count),
+    argument("x-delayed-retry-multiplier", BOTH, check_multiplier),
+    argument("x-delayed-retry-jitter", BOTH, check_jitter),
     argument("x-consumer-timeout", QUORUM, check_count),
     argument("x-consumer-disconnected-timeout", QUORUM, check_count),
     argument("x-member-placement-tag", QUORUM, check_string),
@@ -283,6 +286,20 @@ fn check_delayed_retry_type(value: &FieldValue, _: &FieldTable) -> Result<(), Te
     one_of(value, &known, "invalid_delayed_retry_type")
 }
 
+fn check_multiplier(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    match number(value)? {
+        1.0..=1000.0 => Ok(()),
+        other => Err(format!("{{value_out_of_range,{other},1,1000}}")),
+    }
+}
+
+fn check_jitter(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    match number(value)? {
+        0.0..=1.0 => Ok(()),
+        other => Err(format!("{{value_out_of_range,{other},0,1}}")),
+    }
+}
+
 fn check_max_priority(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
     let most = count(value)?;
     if most > QUEUE_PRIORITY_MAX {
@@ -316,6 +333,12 @@ fn integer(value: &FieldValue) -> Result<i64, Term> {
     value
         .as_i64()
         .ok_or_else(|| format!("\"expected integer, got {}\"", value.type_name()))
+}
+
+fn number(value: &FieldValue) -> Result<f64, Term> {
+    value
+        .as_f64()
+        .ok_or_else(|| format!("\"expected number, got {}\"", value.type_name()))
 }
 
 fn count(value: &FieldValue) -> Result<i64, Term> {

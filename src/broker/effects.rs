@@ -19,6 +19,7 @@ pub struct Effects {
     cancelled: Vec<Arc<dyn Subscriber>>,
     dead_letters: Vec<DeadLetter>,
     unused: Vec<Arc<Queue>>,
+    expired: Vec<Arc<Queue>>,
 }
 
 impl Effects {
@@ -82,9 +83,12 @@ impl Effects {
         self.dead_letters.push(letter);
     }
 
-    /// The dead letters noted since this was last asked.
-    pub fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
-        std::mem::take(&mut self.dead_letters)
+    /// The first dead letters noted since this was last asked, `most` at most.
+    pub fn take_dead_letters(&mut self, most: usize) -> Vec<DeadLetter> {
+        let rest = self
+            .dead_letters
+            .split_off(most.min(self.dead_letters.len()));
+        std::mem::replace(&mut self.dead_letters, rest)
     }
 
     /// Whether there are dead letters to see to.
@@ -102,8 +106,18 @@ impl Effects {
         std::mem::take(&mut self.unused)
     }
 
+    /// Notes a queue that nobody has used for longer than it is to be kept then.
+    pub fn expired(&mut self, queue: Arc<Queue>) {
+        self.expired.push(queue);
+    }
+
+    /// The queues noted since this was last asked that nobody has used for long.
+    pub fn take_expired(&mut self) -> Vec<Arc<Queue>> {
+        std::mem::take(&mut self.expired)
+    }
+
     /// Whether there is neither a dead letter nor an unused queue to see to.
     pub fn is_settled(&self) -> bool {
-        !self.has_dead_letters() && self.unused.is_empty()
+        !self.has_dead_letters() && self.unused.is_empty() && self.expired.is_empty()
     }
 }

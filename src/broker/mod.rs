@@ -6,6 +6,7 @@
 
 pub mod access;
 mod arguments;
+pub mod attempts;
 mod binding;
 pub mod change;
 pub mod consuming;
@@ -25,6 +26,7 @@ pub mod routing;
 pub mod spec;
 pub mod store;
 pub mod subscriber;
+pub mod timers;
 mod topology;
 pub mod unit;
 pub mod vhost;

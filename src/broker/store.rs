@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
+use super::attempts::Attempts;
 use super::change::Change;
 use super::message::Message;
+use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 
 /// Something to be kept.
@@ -50,8 +52,8 @@ pub enum Record<'a> {
         queue: QueueId,
         /// Its place there.
         position: Position,
-        /// How often it has come back, this time included.
-        returns: u32,
+        /// How it has fared, this time included.
+        attempts: Attempts,
     },
     /// What is declared changed.
     Topology(&'a Change),
@@ -107,13 +109,15 @@ pub struct Load {
 
 /// Somebody who wants messages back from the store.
 pub trait Receiver: Debug + Send + Sync {
-    /// Takes what was asked for.
-    fn receive(self: Arc<Self>, page: Page);
+    /// Takes what was asked for, at the time `now`.
+    fn receive(self: Arc<Self>, page: Page, now: Now);
 }
 
 /// The stored messages of a part of a queue, without those settled.
 #[derive(Debug)]
 pub struct Page {
+    /// Whose they are, as it was asked for.
+    pub queue: QueueId,
     /// The first place looked at: what was asked for.
     pub from: Position,
     /// The last place looked at: what was asked for, or where it got too much.
@@ -131,8 +135,8 @@ pub struct Stored {
     pub message: Message,
     /// When it expires, milliseconds since 1970 by the wall clock.
     pub deadline: Option<u64>,
-    /// How often it has come back to its queue.
-    pub returns: u32,
+    /// How it has fared in its queue.
+    pub attempts: Attempts,
 }
 
 /// A store that keeps nothing: for queues that don't survive a restart anyway,
@@ -156,11 +160,13 @@ impl Store for NullStore {
     }
 
     fn load(&self, load: Load) {
-        load.receiver.receive(Page {
+        let nothing = Page {
+            queue: load.queue,
             from: load.from,
             through: load.to,
             messages: Vec::new(),
-        });
+        };
+        load.receiver.receive(nothing, Now::default());
     }
 }
 

@@ -3,6 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
+use super::attempts::Attempts;
 use super::effects::Effects;
 use super::message::MessageView;
 
@@ -17,9 +20,31 @@ pub struct Delivery<'a> {
     pub message: MessageView<'a>,
     /// Whether it may have been handed out before.
     pub redelivered: bool,
+    /// How it fared so far, if its consumers are to know.
+    pub attempts: Option<Attempts>,
     /// Where the queue holds it until it is settled; `None` when nothing is
     /// held, because the consumer doesn't acknowledge.
     pub held: Option<HeldSlot>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Its properties with what its consumers are to know of earlier attempts;
+    /// `None` when that is nothing, as it is with most.
+    pub fn annotated(&self) -> Option<BytesMut> {
+        let attempts = self.attempts?;
+        Some(attempts.annotate(self.message.properties))
+    }
+
+    /// The message with `properties` in place of its own, if given.
+    pub fn message_with<'b>(&self, properties: Option<&'b [u8]>) -> MessageView<'b>
+    where
+        'a: 'b,
+    {
+        MessageView {
+            properties: properties.unwrap_or(self.message.properties),
+            ..self.message
+        }
+    }
 }
 
 /// The receiving end of a consumer.

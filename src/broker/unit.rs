@@ -8,24 +8,35 @@
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::queue::{DeadLetter, Entry, Incoming, Queue, Settlement};
+use super::queue::{DeadLetter, Entry, Incoming, Pushed, Queue, Settlement};
 use super::store::{Record, Store};
 use super::subscriber::HeldSlot;
+use crate::base::ids::QueueId;
 
 /// Operations on queues that are carried out together.
 #[derive(Debug, Default)]
 pub struct Unit {
-    arrivals: Vec<(Arc<Queue>, Entry)>,
+    /// Each with what it is stored under.
+    arrivals: Vec<(Arc<Queue>, QueueId, Entry)>,
     records: Vec<Record<'static>>,
     /// Queues that messages were taken from, with those to be put back.
     served: Vec<(Arc<Queue>, Vec<Entry>)>,
 }
 
 impl Unit {
-    /// Publishes a message to a queue.
-    pub fn publish(&mut self, queue: &Arc<Queue>, incoming: &Incoming<'_>, effects: &Effects) {
-        if let Some(entry) = queue.reserve(incoming, effects) {
-            self.arrivals.push((Arc::clone(queue), entry));
+    /// Publishes a message to a queue, unless that refuses it.
+    pub fn publish(
+        &mut self,
+        queue: &Arc<Queue>,
+        incoming: &Incoming<'_>,
+        effects: &mut Effects,
+    ) -> Pushed {
+        match queue.reserve(incoming, effects) {
+            Ok((lane, entry)) => {
+                self.arrivals.push((Arc::clone(queue), lane, entry));
+                Pushed::Taken
+            }
+            Err(otherwise) => otherwise,
         }
     }
 
@@ -47,11 +58,18 @@ impl Unit {
         self.records.extend(letter.settled());
     }
 
+    /// Carries nothing out of what was published; nothing was settled.
+    pub fn abandon(self) {
+        for (queue, _, entry) in self.arrivals {
+            queue.release(&entry);
+        }
+    }
+
     /// Carries it all out.
     pub fn commit(self, store: &dyn Store, effects: &mut Effects) {
-        let stored = self.arrivals.iter().filter(|(_, entry)| entry.stored);
+        let stored = self.arrivals.iter().filter(|(_, _, entry)| entry.stored);
         let mut records: Vec<Record<'_>> = stored
-            .map(|(queue, entry)| entry.publish(queue.id(), false))
+            .map(|(_, lane, entry)| entry.publish(*lane, false))
             .collect();
         records.extend(self.records);
         let batch = (!records.is_empty()).then(|| store.append(&records));
@@ -59,7 +77,7 @@ impl Unit {
             effects.stored(batch);
         }
         drop(records);
-        for (queue, entry) in self.arrivals {
+        for (queue, _, entry) in self.arrivals {
             queue.arrive(entry, batch, effects);
         }
         for (queue, returned) in self.served {

@@ -7,9 +7,11 @@ use parking_lot::RwLock;
 
 use super::access::{AccessError, Applied, check_name};
 use super::change::Change;
+use super::dead_lettering::see_to_effects;
 use super::effects::Effects;
-use super::queue::Residency;
+use super::queue::{Queue, Surroundings};
 use super::store::{Record, Recovered, Store};
+use super::timers::Timers;
 use super::vhost::{QueueIds, Vhost, VhostSettings};
 
 /// The virtual host every broker starts with.
@@ -18,9 +20,8 @@ pub const DEFAULT_VHOST: &str = "/";
 /// All virtual hosts, by name.
 #[derive(Debug)]
 pub struct Vhosts {
-    store: Arc<dyn Store>,
     ids: Arc<QueueIds>,
-    residency: Arc<Residency>,
+    around: Surroundings,
     by_name: RwLock<HashMap<Arc<str>, Arc<Vhost>>>,
 }
 
@@ -28,9 +29,8 @@ impl Vhosts {
     /// What `recovered` held, with [`DEFAULT_VHOST`] if that held none.
     pub fn restore(store: Arc<dyn Store>, recovered: Recovered) -> Self {
         let vhosts = Self {
-            store,
             ids: Arc::new(QueueIds::after(recovered.last_queue_id)),
-            residency: Arc::default(),
+            around: Surroundings::new(store, Arc::default()),
             by_name: RwLock::default(),
         };
         for change in &recovered.changes {
@@ -42,11 +42,11 @@ impl Vhosts {
             .flat_map(|vhost| vhost.queues())
             .map(|queue| (queue.id(), queue))
             .collect();
-        for (id, remainder) in recovered.queues {
-            match queues.get(&id) {
-                Some(queue) => queue.restore(remainder),
+        for (lane, remainder) in recovered.queues {
+            match queues.get(&lane.queue()) {
+                Some(queue) => queue.restore(lane, remainder),
                 None => tracing::error!(
-                    queue_id = id.0,
+                    queue_id = lane.queue().0,
                     messages = remainder.messages,
                     "recovered messages of a queue that isn't declared"
                 ),
@@ -78,7 +78,7 @@ impl Vhosts {
         let change = Change::VhostCreated {
             vhost: Arc::clone(vhost.name()),
         };
-        self.store.append(&[Record::Topology(&change)]);
+        self.around.store.append(&[Record::Topology(&change)]);
         vhost
     }
 
@@ -99,7 +99,7 @@ impl Vhosts {
                 settings,
             };
             vhost.restore(&change);
-            self.store.append(&[Record::Topology(&change)])
+            self.around.store.append(&[Record::Topology(&change)])
         });
         Ok(Applied { created, batch })
     }
@@ -124,6 +124,35 @@ impl Vhosts {
         })
     }
 
+    /// Where queues ask to be called at a time.
+    pub fn timers(&self) -> &Timers<Queue> {
+        &self.around.timers
+    }
+
+    /// Has every queue go on where it was. To be called once after
+    /// [`Vhosts::restore`], when there is somebody to see to what is due.
+    pub fn resume(&self, effects: &mut Effects) {
+        for vhost in self.all() {
+            for queue in vhost.queues() {
+                queue.resume_after_restart(effects);
+            }
+            see_to_effects(&vhost, effects);
+        }
+    }
+
+    /// Sees to the first queue that is to be called by the time of `effects`;
+    /// `false` when there is none.
+    pub fn call_due(&self, effects: &mut Effects) -> bool {
+        let Some(queue) = self.around.timers.take_due(effects.now().unix_ms) else {
+            return false;
+        };
+        queue.on_time(effects);
+        if let Some(vhost) = self.get(queue.vhost()) {
+            see_to_effects(&vhost, effects);
+        }
+        true
+    }
+
     fn replay(&self, change: &Change) {
         let Some(name) = change.vhost() else {
             return;
@@ -142,9 +171,8 @@ impl Vhosts {
     fn add(&self, by_name: &mut HashMap<Arc<str>, Arc<Vhost>>, name: Arc<str>) -> Arc<Vhost> {
         let vhost = Vhost::new(
             Arc::clone(&name),
-            Arc::clone(&self.store),
             Arc::clone(&self.ids),
-            Arc::clone(&self.residency),
+            self.around.clone(),
         );
         let vhost = Arc::new(vhost);
         by_name.insert(name, Arc::clone(&vhost));

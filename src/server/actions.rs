@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::auth::{self, Entry};
 use super::connection::ConnectionTask;
+use super::publish::Published;
 use super::session::{BadAck, Session, SessionLimits};
-use crate::base::ids::Batch;
 use crate::base::limits::AUTH_FAILURE_DELAY;
 use crate::broker::access::{User, allowed};
 use crate::protocol::{Action, Phase};
@@ -33,7 +33,7 @@ pub(super) enum Verdict {
     Published {
         channel: u16,
         seq: Option<u64>,
-        batch: Option<Batch>,
+        published: Published,
     },
     Method(u16, (u16, u16), Result<(), Refusal>),
     BadAck(BadAck),
@@ -85,10 +85,10 @@ impl ConnectionTask {
             Action::Publish(publish) => {
                 let (channel, seq) = (publish.channel, publish.seq);
                 match session.publish(publish, &mut self.replies) {
-                    Ok(batch) => Verdict::Published {
+                    Ok(published) => Verdict::Published {
                         channel,
                         seq,
-                        batch,
+                        published,
                     },
                     Err(refusal) => Verdict::Method(channel, BASIC_PUBLISH, Err(refusal)),
                 }
@@ -138,8 +138,8 @@ impl ConnectionTask {
             Verdict::Published {
                 channel,
                 seq,
-                batch,
-            } => self.published(channel, seq, batch),
+                published,
+            } => self.published(channel, seq, published),
             Verdict::Method(channel, ids, outcome) => self.conclude_method(channel, ids, outcome),
             Verdict::BadAck(bad) => self.refuse(bad.channel, BASIC_ACK, &bad.refusal),
             Verdict::CloseChannel(channel) => self.protocol.channel_close_ok(channel, out),
@@ -174,10 +174,12 @@ impl ConnectionTask {
         }
     }
 
-    fn published(&mut self, channel: u16, seq: Option<u64>, batch: Option<Batch>) {
-        self.stored = self.stored.max(batch);
-        if let Some(seq) = seq {
-            self.protocol.confirm(channel, seq, batch);
+    fn published(&mut self, channel: u16, seq: Option<u64>, published: Published) {
+        self.stored = self.stored.max(published.batch);
+        match seq {
+            Some(seq) if published.refused => self.protocol.nack(channel, seq),
+            Some(seq) => self.protocol.confirm(channel, seq, published.batch),
+            None => {}
         }
         if self.shared.alarms.any() && !self.blocked {
             self.blocked = true;

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::connection::ConnectionTask;
 use super::flow;
 use super::shared::Shared;
+use super::ticker;
 
 /// How long the listener waits after the system refused it a socket.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -58,6 +59,7 @@ impl Server {
             () = stop => {}
             () = self.accept() => {}
             () = flow::watch(Arc::clone(&self.shared)) => {}
+            () = ticker::run(Arc::clone(&self.shared)) => {}
         }
         drop(self.listener);
         tracing::info!(connections = self.shared.connections(), "stopping");

@@ -22,17 +22,7 @@ use crate::wire::{FieldTable, Method, Refusal, ReplyCode};
 
 /// Arguments of queues that are checked and kept, but not acted on yet: whoever
 /// counts on one should hear so.
-const NOT_YET: &[&str] = &[
-    "x-consumer-timeout",
-    "x-delayed-retry-type",
-    "x-delivery-limit",
-    "x-expires",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-message-ttl",
-    "x-overflow",
-];
+const NOT_YET: &[&str] = &["x-consumer-timeout", "x-dead-letter-strategy"];
 
 impl Session {
     /// Carries out a method and appends its answer to `out`.
@@ -457,7 +447,7 @@ impl Session {
         for publish in &transaction.publishes {
             self.return_held(number, publish, out);
         }
-        self.commit(number, &transaction);
+        self.commit(number, &transaction)?;
         encode::method(out, number, TxCommitOk::default());
         Ok(())
     }

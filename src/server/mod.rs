@@ -24,6 +24,7 @@ mod routes;
 mod seats;
 mod session;
 pub mod shared;
+mod ticker;
 mod unacked;
 mod window;
 

@@ -257,7 +257,8 @@ impl Outbox {
         let Some(deliveries) = state.channels.get_mut(slot.0) else {
             return;
         };
-        let message = &delivery.message;
+        let annotated = delivery.annotated();
+        let message = &delivery.message_with(annotated.as_deref());
         let get_ok = BasicGetOk {
             delivery_tag: deliveries.hand_out_got(source, delivery.held),
             redelivered: delivery.redelivered,
@@ -419,8 +420,9 @@ impl Subscriber for OutboxConsumer {
             exchange: delivery.message.exchange,
             routing_key: delivery.message.routing_key,
         };
-        self.outbox
-            .put_deliver(state, &arguments, &delivery.message);
+        let annotated = delivery.annotated();
+        let message = delivery.message_with(annotated.as_deref());
+        self.outbox.put_deliver(state, &arguments, &message);
         drop(guard);
         self.outbox.wake_later(effects);
     }

@@ -12,15 +12,24 @@ use crate::base::ids::Batch;
 use crate::broker::access::Permission;
 use crate::broker::message::{Content, MessageView};
 use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
-use crate::broker::queue::{Incoming, Queue};
+use crate::broker::queue::{Incoming, Pushed, Queue};
 use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::protocol::Publish;
 use crate::wire::method::BasicReturn;
 use crate::wire::{Properties, Refusal, ReplyCode};
 
+/// What became of a publish.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Published {
+    /// The batch that a confirm has to wait for.
+    pub batch: Option<Batch>,
+    /// Whether a queue refused it, so that it is not confirmed.
+    pub refused: bool,
+}
+
 impl Session {
-    /// Publishes a message, or keeps it for the channel's transaction.
-    /// Returns the batch that a confirm has to wait for.
+    /// Publishes a message, or keeps it for the channel's transaction. Returns
+    /// what a confirm has to say.
     ///
     /// # Errors
     /// What `semantics` 8.1 lists; the channel is closed for it.
@@ -28,7 +37,7 @@ impl Session {
         &mut self,
         publish: Publish<'_>,
         out: &mut BytesMut,
-    ) -> Result<Option<Batch>, Refusal> {
+    ) -> Result<Published, Refusal> {
         let checked = self.check(&publish).or_else(|refusal| {
             // An exchange that is forbidden or isn't there is said first.
             self.grants
@@ -42,11 +51,13 @@ impl Session {
             if let Some(queues) = self.routes.get(generations, exchange, key) {
                 let incoming = checked.incoming(&publish);
                 self.effects.take_batch();
+                let mut refused = false;
                 for queue in queues.iter() {
-                    queue.push(&incoming, &mut self.effects);
+                    refused |= queue.push(&incoming, &mut self.effects) == Pushed::Refused;
                 }
                 let routed = !queues.is_empty();
-                return Ok(self.after_push(routed, &publish, &incoming, out));
+                let batch = self.after_push(routed, &publish, &incoming, out);
+                return Ok(Published { batch, refused });
             }
         }
         self.publish_uncached(&publish, &checked, out)
@@ -57,7 +68,7 @@ impl Session {
         publish: &Publish<'_>,
         checked: &Checked,
         out: &mut BytesMut,
-    ) -> Result<Option<Batch>, Refusal> {
+    ) -> Result<Published, Refusal> {
         let generations = self.generations();
         self.grants
             .check_exchange(Permission::Write, publish.exchange)?;
@@ -87,11 +98,12 @@ impl Session {
         }
         if publish.transactional {
             self.hold_publish(publish, &incoming, queues, &replies)?;
-            return Ok(None);
+            return Ok(Published::default());
         }
         self.effects.take_batch();
+        let mut refused = false;
         for queue in &queues {
-            queue.push(&incoming, &mut self.effects);
+            refused |= queue.push(&incoming, &mut self.effects) == Pushed::Refused;
         }
         let mut routed = !queues.is_empty();
         for address in replies {
@@ -101,7 +113,8 @@ impl Session {
                 .replies()
                 .deliver(address, &reply, &mut self.effects);
         }
-        Ok(self.after_push(routed, publish, &incoming, out))
+        let batch = self.after_push(routed, publish, &incoming, out);
+        Ok(Published { batch, refused })
     }
 
     /// What is left once the queues have a message.

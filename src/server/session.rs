@@ -17,9 +17,10 @@ use crate::base::clock::Now;
 use crate::base::config::GlobalQos;
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::access::Grants;
-use crate::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
+use crate::broker::attempts::ReturnCause;
+use crate::broker::dead_lettering::{carry_dead_letters, see_to_effects};
 use crate::broker::effects::Effects;
-use crate::broker::queue::{DeathReason, Incoming, Queue, Settlement, has_single_active};
+use crate::broker::queue::{Incoming, Pushed, Queue, Settlement, has_single_active};
 use crate::broker::unit::Unit;
 use crate::broker::vhost::Vhost;
 use crate::protocol::Settle;
@@ -172,7 +173,7 @@ impl Session {
         let mut shares = std::mem::take(&mut self.shares);
         self.outbox
             .with_channel(channel.slot, |c| c.take_all(&mut shares));
-        self.settle_shares(&mut shares, Settlement::Requeue);
+        self.settle_shares(&mut shares, Settlement::Requeue(ReturnCause::Closed));
         self.shares = shares;
         self.outbox.close_channel(channel.slot);
         self.see_to_effects();
@@ -191,7 +192,8 @@ impl Session {
                 .with_channel(channel.slot, |c| c.take_from(consumer.source))
                 .unwrap_or_default()
         };
-        queue.detach_returning(consumer.slot, held, Settlement::Requeue, &mut self.effects);
+        let requeue = Settlement::Requeue(ReturnCause::Closed);
+        queue.detach_returning(consumer.slot, held, requeue, &mut self.effects);
     }
 
     /// Closes everything, exclusive queues included.
@@ -293,12 +295,17 @@ impl Session {
 
     /// Carries out what a transaction has gathered: all of it reaches the store,
     /// or nothing.
-    pub(super) fn commit(&mut self, number: u16, transaction: &Transaction) {
+    ///
+    /// # Errors
+    /// 406 when a queue refused one of the messages: nothing has reached the
+    /// store then (`semantics` 8.4).
+    pub(super) fn commit(&mut self, number: u16, transaction: &Transaction) -> Result<(), Refusal> {
         let mut unit = Unit::default();
+        let mut refused = false;
         for held in &transaction.publishes {
             let incoming = Incoming::kept(held.message.clone()).expiring(held.expiration);
             for queue in &held.targets {
-                unit.publish(queue, &incoming, &self.effects);
+                refused |= unit.publish(queue, &incoming, &mut self.effects) == Pushed::Refused;
             }
             for address in &held.replies {
                 let reply = held.message.view();
@@ -306,6 +313,12 @@ impl Session {
                     .replies()
                     .deliver(address, &reply, &mut self.effects);
             }
+        }
+        if refused {
+            unit.abandon();
+            self.see_to_effects();
+            let text = "partial tx completion";
+            return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
         }
         let mut shares = std::mem::take(&mut self.shares);
         for settle in &transaction.settles {
@@ -322,6 +335,7 @@ impl Session {
             self.serve_passed_over(number);
         }
         self.see_to_effects();
+        Ok(())
     }
 
     /// Requeues everything a channel holds.
@@ -338,12 +352,7 @@ impl Session {
 
     /// Carries on dead letters and deletes unused queues until there are no more.
     pub(super) fn see_to_effects(&mut self) {
-        while !self.effects.is_settled() {
-            for queue in self.effects.take_unused() {
-                self.vhost.remove_queue(&queue, &mut self.effects);
-            }
-            drain_dead_letters(&self.vhost, &mut self.effects);
-        }
+        see_to_effects(&self.vhost, &mut self.effects);
     }
 
     fn settle_later(&mut self, number: u16, settle: Settle) -> Result<(), BadAck> {
@@ -396,8 +405,10 @@ impl Session {
                 tag,
                 multiple,
                 requeue,
-            } => (tag, multiple, refused(requeue)),
-            Settle::Reject { tag, requeue } => (tag, false, refused(requeue)),
+            } => (tag, multiple, refused(requeue, ReturnCause::Returned)),
+            Settle::Reject { tag, requeue } => {
+                (tag, false, refused(requeue, ReturnCause::Rejected))
+            }
         };
         let Some(channel) = self.channels.get(&number) else {
             // Closed in between, which settled everything.
@@ -443,11 +454,11 @@ impl Session {
     }
 }
 
-fn refused(requeue: bool) -> Settlement {
+fn refused(requeue: bool, cause: ReturnCause) -> Settlement {
     if requeue {
-        Settlement::Requeue
+        Settlement::Requeue(cause)
     } else {
-        Settlement::Discard(DeathReason::Rejected)
+        Settlement::Discard(cause)
     }
 }
 

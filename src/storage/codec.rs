@@ -19,8 +19,8 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Two octets, and six numbers of ten octets at most.
-    const MAX: usize = 2 + 6 * 10;
+    /// Two octets, and eight numbers of ten octets at most.
+    const MAX: usize = 2 + 8 * 10;
 
     /// Begins with the octet that tells the kind.
     pub(super) fn new(kind: u8) -> Self {

@@ -286,8 +286,8 @@ impl Pending {
             Record::Return {
                 queue,
                 position,
-                returns,
-            } => records::put_return(out, queue, position, returns),
+                attempts,
+            } => records::put_return(out, queue, position, attempts),
             Record::Topology(change) => records::put_topology(out, change),
             Record::Settle { .. } => {}
         }

@@ -15,6 +15,7 @@ use super::notes::Notes;
 use super::positions::{BLOCK, Positions};
 use super::records::{Entry, Published};
 use crate::base::ids::{Position, QueueId};
+use crate::broker::attempts::Attempts;
 use crate::broker::store::Remainder;
 
 /// The live messages of every queue, and what they take in every segment.
@@ -38,14 +39,16 @@ struct Used {
 /// What is known of one queue.
 #[derive(Debug, Default)]
 pub(super) struct QueueIndex {
+    /// The highest lane used besides this one, which is number 0.
+    last_lane: u8,
     /// By number and segment.
     pub(super) blocks: VecDeque<Block>,
     /// The highest position used.
     pub(super) last: u64,
     /// The positions up to this one were handed out.
     pub(super) delivered: u64,
-    /// How often live messages came back, those that did.
-    pub(super) returns: BTreeMap<u64, u32>,
+    /// How live messages fared that came back.
+    pub(super) attempts: BTreeMap<u64, Attempts>,
 }
 
 impl Index {
@@ -79,9 +82,28 @@ impl Index {
         self.segments.iter().map(|used| used.bytes).sum()
     }
 
-    /// Starts to count messages of `queue`.
+    /// Starts to count messages of `queue`, in all of its lanes.
     pub(super) fn add_queue(&mut self, queue: QueueId) {
-        self.queues.entry(queue).or_default();
+        self.queues.entry(queue.queue()).or_default();
+    }
+
+    /// Starts to count messages of a lane, if those of its queue are counted.
+    /// Lanes are made when they are used: most queues use one of those they may
+    /// have.
+    fn add_lane(&mut self, lane: QueueId) {
+        if lane.lane() > 0
+            && !self.queues.contains_key(&lane)
+            && let Some(plainest) = self.queues.get_mut(&lane.queue())
+        {
+            plainest.last_lane = plainest.last_lane.max(lane.lane());
+            self.queues.insert(lane, QueueIndex::default());
+        }
+    }
+
+    /// What is known of a lane of a queue, if that is counted.
+    pub(super) fn known(&mut self, lane: QueueId) -> Option<&mut QueueIndex> {
+        self.add_lane(lane);
+        self.queues.get_mut(&lane)
     }
 
     /// Takes note of a record of `frame` in `segment`, the newest one. One about
@@ -91,8 +113,8 @@ impl Index {
             Entry::Publish(published) => {
                 let queue = published.queue;
                 self.publish(&published, segment, frame);
-                if published.returns > 0 {
-                    self.give_back(queue, published.position.0, published.returns);
+                if published.attempts.returns > 0 {
+                    self.give_back(queue, published.position.0, published.attempts);
                 }
             }
             Entry::Settle {
@@ -110,8 +132,8 @@ impl Index {
             Entry::Return {
                 queue,
                 position,
-                returns,
-            } => self.give_back(queue, position, returns),
+                attempts,
+            } => self.give_back(queue, position, attempts),
             Entry::Topology(_) => {}
         }
     }
@@ -119,6 +141,7 @@ impl Index {
     /// A message was written to `segment`: a new one, or one that was live in
     /// an older segment and is to be found here from now on.
     fn publish(&mut self, published: &Published<'_>, segment: u64, frame: &Range<u64>) {
+        self.add_lane(published.queue);
         let Some(known) = self.queues.get_mut(&published.queue) else {
             return;
         };
@@ -140,6 +163,7 @@ impl Index {
     /// Those that aren't there don't matter. `bytes`, what they took, is
     /// estimated where it isn't known.
     pub(super) fn settle(&mut self, queue: QueueId, first: u64, last: u64, bytes: Option<u64>) {
+        self.add_lane(queue);
         let Some(known) = self.queues.get_mut(&queue) else {
             return;
         };
@@ -165,34 +189,41 @@ impl Index {
                 at += 1;
             }
         }
-        while let Some((&position, _)) = known.returns.range(first..=last).next() {
-            known.returns.remove(&position);
+        while let Some((&position, _)) = known.attempts.range(first..=last).next() {
+            known.attempts.remove(&position);
         }
     }
 
     fn deliver(&mut self, queue: QueueId, up_to: u64) {
-        if let Some(known) = self.queues.get_mut(&queue) {
+        if let Some(known) = self.known(queue) {
             known.delivered = known.delivered.max(up_to);
             self.notes.entry(queue).or_default();
         }
     }
 
     /// A message came back to its queue.
-    pub(super) fn give_back(&mut self, queue: QueueId, position: u64, returns: u32) {
+    pub(super) fn give_back(&mut self, queue: QueueId, position: u64, attempts: Attempts) {
         if let Some(known) = self.queues.get_mut(&queue)
             && known.holds(position)
         {
-            known.returns.insert(position, returns);
+            known.attempts.insert(position, attempts);
             self.notes
                 .entry(queue)
                 .or_default()
                 .returned
-                .insert(position, returns);
+                .insert(position, attempts);
         }
     }
 
     /// The queue went, with all its messages.
     pub(super) fn drop_queue(&mut self, queue: QueueId) {
+        let last_lane = self.queues.get(&queue).map_or(0, |known| known.last_lane);
+        for lane in 0..=last_lane {
+            self.drop_lane(queue.with_lane(lane));
+        }
+    }
+
+    fn drop_lane(&mut self, queue: QueueId) {
         self.notes.remove(&queue);
         for block in self.queues.remove(&queue).unwrap_or_default().blocks {
             shrink(
@@ -206,10 +237,10 @@ impl Index {
 
     /// Drops every queue but `known`, and counts those from now on.
     pub(super) fn retain_queues(&mut self, known: &HashSet<QueueId>) {
-        let gone = self.queues.keys().filter(|queue| !known.contains(*queue));
-        let gone: Vec<_> = gone.copied().collect();
-        for queue in gone {
-            self.drop_queue(queue);
+        let gone = |lane: &&QueueId| !known.contains(&lane.queue());
+        let gone: Vec<_> = self.queues.keys().filter(gone).copied().collect();
+        for lane in gone {
+            self.drop_lane(lane);
         }
         for queue in known {
             self.add_queue(*queue);
@@ -232,12 +263,14 @@ impl Index {
             .is_some_and(|known| known.holds(position.0))
     }
 
-    /// Whether the message was handed out, and how often it came back.
-    pub(super) fn history(&self, queue: QueueId, position: Position) -> (bool, u32) {
-        self.queues.get(&queue).map_or((false, 0), |known| {
-            let returns = known.returns.get(&position.0).copied();
-            (position.0 <= known.delivered, returns.unwrap_or_default())
-        })
+    /// Whether the message was handed out, and how it fared.
+    pub(super) fn history(&self, queue: QueueId, position: Position) -> (bool, Attempts) {
+        self.queues
+            .get(&queue)
+            .map_or((false, Attempts::default()), |known| {
+                let attempts = known.attempts.get(&position.0).copied();
+                (position.0 <= known.delivered, attempts.unwrap_or_default())
+            })
     }
 
     /// The blocks with the live messages between two places: as many as it
@@ -294,6 +327,7 @@ impl Index {
     /// Puts back a block as a summary has it.
     pub(super) fn restore(&mut self, queue: QueueId, block: Block) {
         self.add_queue(queue);
+        self.add_lane(queue);
         let Some(known) = self.queues.get_mut(&queue) else {
             return;
         };

@@ -3,6 +3,7 @@
 //! Everything is read, whatever the summaries say. The database is opened from
 //! a copy, since opening sled writes.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::reading::SegmentReader;
 use super::records::{Entries, Entry};
 use super::segment::{self, HEADER_LEN, Header, LogDir, Named};
 use super::summary;
+use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::change::Change;
 use crate::broker::spec::QueueSpec;
@@ -76,9 +78,20 @@ pub struct QueueReport {
     pub vhost: String,
     /// Its name.
     pub name: String,
-    /// What is stored of it.
-    pub remainder: Remainder,
-    id: QueueId,
+    /// What is stored of it, lane by lane: messages of one priority each.
+    pub lanes: Vec<(QueueId, Remainder)>,
+}
+
+impl QueueReport {
+    /// How many messages are stored, in all lanes.
+    pub fn messages(&self) -> u64 {
+        self.lanes.iter().map(|(_, lane)| lane.messages).sum()
+    }
+
+    /// What they take, the sum of [`Message::stored_len`](crate::broker::message::Message::stored_len).
+    pub fn bytes(&self) -> u64 {
+        self.lanes.iter().map(|(_, lane)| lane.bytes).sum()
+    }
 }
 
 impl Inspection {
@@ -149,25 +162,28 @@ impl Inspection {
         queues.find(|queue| queue.vhost == vhost && queue.name == name)
     }
 
-    /// Hands out the messages of a queue in order, until `take` has enough.
-    pub fn messages(&self, queue: &QueueReport, mut take: impl FnMut(Stored) -> bool) {
-        let mut from = queue.remainder.first;
-        while from <= queue.remainder.last {
-            let load = Load {
-                queue: queue.id,
-                from,
-                to: queue.remainder.last,
-                bytes: PAGE,
-                batch: Batch(0),
-                receiver: Arc::new(Nobody),
-            };
-            let page = paging::read(&self.reader, &self.index, &load, |_| {});
-            for message in page.messages {
-                if !take(message) {
-                    return;
+    /// Hands out the messages of a queue, lane by lane and in order within each,
+    /// with what is known of the lane, until `take` has enough.
+    pub fn messages(&self, queue: &QueueReport, mut take: impl FnMut(&Remainder, Stored) -> bool) {
+        for (lane, remainder) in &queue.lanes {
+            let mut from = remainder.first;
+            while from <= remainder.last {
+                let load = Load {
+                    queue: *lane,
+                    from,
+                    to: remainder.last,
+                    bytes: PAGE,
+                    batch: Batch(0),
+                    receiver: Arc::new(Nobody),
+                };
+                let page = paging::read(&self.reader, &self.index, &load, |_| {});
+                for message in page.messages {
+                    if !take(remainder, message) {
+                        return;
+                    }
                 }
+                from = Position(page.through.0.saturating_add(1));
             }
-            from = Position(page.through.0.saturating_add(1));
         }
     }
 }
@@ -293,18 +309,17 @@ fn missing(there: &[u64], summarized: &[u64]) -> Vec<u64> {
 }
 
 fn queues(changes: &[Change], index: &Index) -> Vec<QueueReport> {
-    let remainders = index.remainders();
-    let report = |vhost: &Arc<str>, id: QueueId, spec: &QueueSpec| {
-        let found = remainders.binary_search_by_key(&id, |(id, _)| *id).ok();
-        let remainder = found.and_then(|at| remainders.get(at));
-        QueueReport {
-            vhost: vhost.to_string(),
-            name: spec.name.to_string(),
-            remainder: remainder
-                .map(|(_, remainder)| *remainder)
-                .unwrap_or_default(),
-            id,
-        }
+    let mut lanes = HashMap::<QueueId, Vec<_>>::new();
+    for (lane, remainder) in index.remainders() {
+        lanes
+            .entry(lane.queue())
+            .or_default()
+            .push((lane, remainder));
+    }
+    let report = |vhost: &Arc<str>, id: QueueId, spec: &QueueSpec| QueueReport {
+        vhost: vhost.to_string(),
+        name: spec.name.to_string(),
+        lanes: lanes.get(&id).cloned().unwrap_or_default(),
     };
     let declared = changes.iter().filter_map(|change| match change {
         Change::QueueDeclared { vhost, id, spec } => Some(report(vhost, *id, spec)),
@@ -334,5 +349,5 @@ fn lock(dir: &Path) -> Result<Option<Box<dyn LogFile>>, StoreError> {
 struct Nobody;
 
 impl Receiver for Nobody {
-    fn receive(self: Arc<Self>, _: Page) {}
+    fn receive(self: Arc<Self>, _: Page, _: Now) {}
 }

@@ -50,7 +50,7 @@ impl Losses {
             let Change::QueueDeclared { vhost, id, spec } = change else {
                 continue;
             };
-            for loss in self.0.iter().filter(|loss| loss.queue == *id) {
+            for loss in self.0.iter().filter(|loss| loss.queue.queue() == *id) {
                 tracing::error!(
                     queue = &*spec.name,
                     vhost = &**vhost,

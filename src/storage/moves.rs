@@ -52,7 +52,7 @@ impl Moves {
             if !index.contains(moved.queue, moved.position, self.segment) {
                 continue;
             }
-            let (delivered, returns) = index.history(moved.queue, moved.position);
+            let (delivered, attempts) = index.history(moved.queue, moved.position);
             let octets = |range: &Range<usize>| self.octets.get(range.clone()).unwrap_or_default();
             let published = Published {
                 queue: moved.queue,
@@ -60,7 +60,7 @@ impl Moves {
                 message: octets(&moved.message),
                 body: moved.body.as_ref().map(octets),
                 deadline: moved.deadline,
-                returns,
+                attempts,
                 delivered,
             };
             frames.end_if_full();

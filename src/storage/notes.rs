@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::broker::attempts::Attempts;
+
 /// Ranges that are put in order once there are so many.
 const RANGES_SORTED: usize = 4096;
 /// Ranges that aren't worth keeping: reading the segment takes no longer.
@@ -17,8 +19,8 @@ pub(super) struct Notes {
     sorted: usize,
     /// There were too many.
     incomplete: bool,
-    /// How often messages came back, those that did.
-    pub(super) returned: BTreeMap<u64, u32>,
+    /// How messages fared that came back.
+    pub(super) returned: BTreeMap<u64, Attempts>,
 }
 
 impl Notes {

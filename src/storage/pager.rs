@@ -17,6 +17,7 @@ use super::paging;
 use super::positions::BLOCK;
 use super::reading::SegmentReader;
 use super::segment::HEADER_LEN;
+use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::store::{Load, Page, Receiver, Record};
 
@@ -62,6 +63,7 @@ impl Pager {
             reading,
             orders: Arc::clone(&orders),
             mover: None,
+            clock: SystemClock::new(),
         };
         let thread = thread::Builder::new().name("log-pager".into());
         let thread = thread.spawn(move || worker.run())?;
@@ -129,8 +131,8 @@ impl Pager {
 
 /// A receiver that panics must not take the thread along, on which all other
 /// queues depend.
-fn hand_over(receiver: Arc<dyn Receiver>, page: Page) {
-    if catch_unwind(AssertUnwindSafe(|| receiver.receive(page))).is_err() {
+fn hand_over(receiver: Arc<dyn Receiver>, page: Page, now: Now) {
+    if catch_unwind(AssertUnwindSafe(|| receiver.receive(page, now))).is_err() {
         tracing::error!("taking messages read back panicked: their queue is stuck");
     }
 }
@@ -140,13 +142,14 @@ fn hand_over(receiver: Arc<dyn Receiver>, page: Page) {
 struct Nobody;
 
 impl Receiver for Nobody {
-    fn receive(self: Arc<Self>, _: Page) {}
+    fn receive(self: Arc<Self>, _: Page, _: Now) {}
 }
 
 struct Worker {
     reading: Reading,
     orders: Arc<(Mutex<Orders>, Condvar)>,
     mover: Option<Mover>,
+    clock: SystemClock,
 }
 
 impl Worker {
@@ -158,7 +161,7 @@ impl Worker {
                     let page = paging::read(reader, index, &load, |block| {
                         self.give_up(load.queue, block);
                     });
-                    hand_over(load.receiver, page);
+                    hand_over(load.receiver, page, self.clock.now());
                 }
                 Order::Empty(segment) => self.empty(segment),
             }

@@ -14,6 +14,7 @@ use super::positions::BLOCK;
 use super::reading::{SegmentReader, Stretch};
 use super::records::{Entries, Entry, Published};
 use crate::base::ids::Position;
+use crate::broker::attempts::Attempts;
 use crate::broker::message::Message;
 use crate::broker::store::{Load, Page, Stored};
 
@@ -26,6 +27,7 @@ pub(super) fn read(
     mut lost: impl FnMut(&Block),
 ) -> Page {
     let mut page = Page {
+        queue: load.queue,
         from: load.from,
         through: load.to,
         messages: Vec::new(),
@@ -166,7 +168,7 @@ impl<'a> Part<'a> {
                     position: published.position,
                     message,
                     deadline: published.deadline,
-                    returns: 0,
+                    attempts: Attempts::default(),
                 });
             }
             Err(error) => tracing::error!(%error, position, "a stored message can't be read"),
@@ -226,7 +228,7 @@ impl<'a> Part<'a> {
         }
         self.found.sort_unstable_by_key(|message| message.position);
         for message in &mut self.found {
-            (_, message.returns) = index.history(self.load.queue, message.position);
+            (_, message.attempts) = index.history(self.load.queue, message.position);
         }
         messages.append(&mut self.found);
         through
@@ -265,6 +267,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::base::clock::Now;
     use crate::base::ids::{Batch, QueueId};
     use crate::broker::store::Receiver;
     use crate::storage::files::{Files, LogFile};
@@ -329,7 +332,7 @@ mod tests {
     struct Nobody;
 
     impl Receiver for Nobody {
-        fn receive(self: Arc<Self>, _: Page) {}
+        fn receive(self: Arc<Self>, _: Page, _: Now) {}
     }
 
     /// What is logged when the one message of a queue is read whose segment is gone.
@@ -343,7 +346,7 @@ mod tests {
             message: &[],
             body: None,
             deadline: None,
-            returns: 0,
+            attempts: Attempts::default(),
             delivered: false,
         });
         index.enter(&published, 1, &(32..200));

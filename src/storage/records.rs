@@ -1,10 +1,10 @@
 //! The records of the log as octets.
 //!
 //! ```text
-//! publish   1  flags  queue  position  size  [body size]  [deadline]  [returns]  message  [body]
+//! publish   1  flags  queue  position  size  [body size]  [deadline]  [returns  failures  cause]  message  [body]
 //! settle    2  queue  first  further  bytes
 //! deliver   3  queue  up to
-//! return    4  queue  position  returns
+//! return    4  queue  position  returns  failures  cause
 //! topology  5  size   change
 //! ```
 //!
@@ -17,6 +17,7 @@
 use super::changes::encode_change;
 use super::codec::{CodecError, Head, Reader};
 use crate::base::ids::{Position, QueueId};
+use crate::broker::attempts::{Attempts, ReturnCause};
 use crate::broker::change::Change;
 use crate::broker::message::Message;
 
@@ -42,8 +43,8 @@ pub(super) struct Published<'a> {
     pub(super) body: Option<&'a [u8]>,
     /// When it expires, milliseconds since 1970.
     pub(super) deadline: Option<u64>,
-    /// How often it came back to the queue so far.
-    pub(super) returns: u32,
+    /// How it fared in the queue so far.
+    pub(super) attempts: Attempts,
     /// It was handed out.
     pub(super) delivered: bool,
 }
@@ -57,7 +58,7 @@ impl<'a> Published<'a> {
             message: message.record(),
             body: message.chained_body().map(|body| &body[..]),
             deadline: None,
-            returns: 0,
+            attempts: Attempts::default(),
             delivered: false,
         }
     }
@@ -86,7 +87,7 @@ pub(super) enum Entry<'a> {
     Return {
         queue: QueueId,
         position: u64,
-        returns: u32,
+        attempts: Attempts,
     },
     /// An encoded [`Change`].
     Topology(&'a [u8]),
@@ -98,7 +99,7 @@ pub(super) fn put_publish(out: &mut Vec<u8>, published: &Published<'_>) {
     let flags = flag(published.body.is_some(), CHAINED)
         | flag(published.delivered, DELIVERED)
         | flag(published.deadline.is_some(), EXPIRES)
-        | flag(published.returns > 0, RETURNED);
+        | flag(published.attempts.returns > 0, RETURNED);
     let mut head = Head::new(PUBLISH);
     head.put(flags.into());
     head.put(published.queue.0);
@@ -110,8 +111,8 @@ pub(super) fn put_publish(out: &mut Vec<u8>, published: &Published<'_>) {
     if let Some(deadline) = published.deadline {
         head.put(deadline);
     }
-    if published.returns > 0 {
-        head.put(published.returns.into());
+    if published.attempts.returns > 0 {
+        put_attempts(&mut head, published.attempts);
     }
     out.extend_from_slice(head.octets());
     out.extend_from_slice(published.message);
@@ -139,11 +140,16 @@ pub(super) fn put_deliver(out: &mut Vec<u8>, queue: QueueId, up_to: Position) {
 }
 
 /// Appends that a message came back.
-pub(super) fn put_return(out: &mut Vec<u8>, queue: QueueId, position: Position, returns: u32) {
+pub(super) fn put_return(
+    out: &mut Vec<u8>,
+    queue: QueueId,
+    position: Position,
+    attempts: Attempts,
+) {
     let mut head = Head::new(RETURN);
     head.put(queue.0);
     head.put(position.0);
-    head.put(returns.into());
+    put_attempts(&mut head, attempts);
     out.extend_from_slice(head.octets());
 }
 
@@ -193,7 +199,7 @@ impl<'a> Entries<'a> {
             RETURN => Ok(Entry::Return {
                 queue: QueueId(input.number()?),
                 position: input.number()?,
-                returns: small(input.number()?)?,
+                attempts: read_attempts(input)?,
             }),
             TOPOLOGY => {
                 let size = input.number()?;
@@ -216,20 +222,50 @@ fn read_publish<'a>(input: &mut Reader<'a>) -> Result<Published<'a>, CodecError>
     let mut number_if = |flag| has(flag).then(|| input.number()).transpose();
     let body_size = number_if(CHAINED)?;
     let deadline = number_if(EXPIRES)?;
-    let returns = number_if(RETURNED)?.map_or(Ok(0), small)?;
+    let attempts = has(RETURNED).then(|| read_attempts(input)).transpose()?;
     Ok(Published {
         queue,
         position,
         message: input.take(size)?,
         body: body_size.map(|size| input.take(size)).transpose()?,
         deadline,
-        returns,
+        attempts: attempts.unwrap_or_default(),
         delivered: has(DELIVERED),
     })
 }
 
-fn small(number: u64) -> Result<u32, CodecError> {
-    u32::try_from(number).map_err(|_| CodecError)
+fn put_attempts(head: &mut Head, attempts: Attempts) {
+    for number in numbers_of(attempts) {
+        head.put(number);
+    }
+}
+
+/// What is written of a message's attempts: returns, failures, and the last
+/// cause, counted from one.
+pub(super) fn numbers_of(attempts: Attempts) -> [u64; 3] {
+    let cause = attempts.cause.map_or(0, |cause| cause as u64 + 1);
+    [attempts.returns.into(), attempts.failures.into(), cause]
+}
+
+/// Reads back what [`numbers_of`] gave.
+///
+/// # Errors
+/// [`CodecError`] when it makes no sense.
+pub(super) fn read_attempts(input: &mut Reader<'_>) -> Result<Attempts, CodecError> {
+    let returns = u32::try_from(input.number()?).map_err(|_| CodecError)?;
+    let failures = u16::try_from(input.number()?).map_err(|_| CodecError)?;
+    let cause = match input.number()?.checked_sub(1) {
+        None => None,
+        Some(number) => {
+            let number = usize::try_from(number).map_err(|_| CodecError)?;
+            Some(*ReturnCause::ALL.get(number).ok_or(CodecError)?)
+        }
+    };
+    Ok(Attempts {
+        returns,
+        failures,
+        cause,
+    })
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -253,18 +289,23 @@ mod tests {
 
     #[test]
     fn records_come_back() {
-        let published = |body, deadline, returns, delivered| Published {
+        let published = |body, deadline, attempts, delivered| Published {
             queue: QueueId(7),
             position: Position(1 << 40),
             message: b"message",
             body,
             deadline,
-            returns,
+            attempts,
             delivered,
         };
+        let often = Attempts {
+            returns: u32::MAX,
+            failures: u16::MAX,
+            cause: Some(ReturnCause::TimedOut),
+        };
         let publishes = [
-            published(None, None, 0, false),
-            published(Some(b"body"), Some(u64::MAX), u32::MAX, true),
+            published(None, None, Attempts::default(), false),
+            published(Some(b"body"), Some(u64::MAX), often, true),
         ];
         let mut out = Vec::new();
         for publish in &publishes {
@@ -272,7 +313,7 @@ mod tests {
         }
         put_settle(&mut out, QueueId(u64::MAX), 3, u64::MAX, 99);
         put_deliver(&mut out, QueueId(1), Position(2));
-        put_return(&mut out, QueueId(1), Position(2), 3);
+        put_return(&mut out, QueueId(1), Position(2), often);
         put_encoded_topology(&mut out, b"change");
         let found: Result<Vec<_>, _> = Entries::new(&out).collect();
         let expected = [
@@ -291,7 +332,7 @@ mod tests {
             Entry::Return {
                 queue: QueueId(1),
                 position: 2,
-                returns: 3,
+                attempts: often,
             },
             Entry::Topology(b"change"),
         ];

@@ -321,7 +321,7 @@ impl Replay<'_> {
     }
 
     fn know(&mut self, queue: QueueId) {
-        self.last_queue_id = self.last_queue_id.max(queue);
+        self.last_queue_id = self.last_queue_id.max(queue.queue());
         self.index.add_queue(queue);
     }
 

@@ -8,6 +8,7 @@ use super::codec::{CodecError, Reader, put_number};
 use super::index::{Index, QueueIndex};
 use super::notes::Notes;
 use super::positions::{BLOCK, Positions};
+use super::records;
 use crate::base::ids::QueueId;
 
 /// What stands at the start of a summary.
@@ -74,9 +75,11 @@ fn put_queue(
         }
     }
     put(notes.returned.len() as u64);
-    for (position, returns) in &notes.returned {
+    for (position, attempts) in &notes.returned {
         put(*position);
-        put((*returns).into());
+        records::numbers_of(*attempts)
+            .into_iter()
+            .for_each(&mut put);
     }
     Some(())
 }
@@ -131,10 +134,10 @@ fn restore_queue(
     }
     for _ in 0..input.number()? {
         let position = input.number()?;
-        let returns = u32::try_from(input.number()?).map_err(|_| CodecError)?;
-        index.give_back(queue, position, returns);
+        let attempts = records::read_attempts(&mut *input)?;
+        index.give_back(queue, position, attempts);
     }
-    if let Some(known) = index.queues.get_mut(&queue) {
+    if let Some(known) = index.known(queue) {
         known.last = known.last.max(last);
         known.delivered = known.delivered.max(delivered);
     }
@@ -181,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::base::ids::Position;
+    use crate::broker::attempts::{Attempts, ReturnCause};
     use crate::storage::records::{Entry, Published};
 
     const QUEUE: QueueId = QueueId(1);
@@ -215,8 +219,8 @@ mod tests {
     /// An index, what it should say, and the summaries made so far.
     struct Life {
         index: Index,
-        /// The segment and the returns of each live message.
-        model: BTreeMap<u64, (u64, u32)>,
+        /// The segment of each live message, and how it fared.
+        model: BTreeMap<u64, (u64, Attempts)>,
         last: u64,
         skipped: Option<u64>,
         delivered: u64,
@@ -243,17 +247,17 @@ mod tests {
         }
 
         fn publish(&mut self, position: u64) {
-            let (delivered, returns) = self.index.history(QUEUE, Position(position));
+            let (delivered, attempts) = self.index.history(QUEUE, Position(position));
             self.enter(&Entry::Publish(Published {
                 queue: QUEUE,
                 position: Position(position),
                 message: &[0; SIZE as usize],
                 body: None,
                 deadline: None,
-                returns,
+                attempts,
                 delivered,
             }));
-            self.model.insert(position, (self.segment, returns));
+            self.model.insert(position, (self.segment, attempts));
         }
 
         fn enter(&mut self, entry: &Entry<'_>) {
@@ -315,13 +319,13 @@ mod tests {
         }
 
         fn give_back(&mut self, position: u64) {
-            if let Some((_, returns)) = self.model.get_mut(&position) {
-                *returns += 1;
-                let returns = *returns;
+            if let Some((_, attempts)) = self.model.get_mut(&position) {
+                attempts.count(ReturnCause::Rejected);
+                let attempts = *attempts;
                 self.enter(&Entry::Return {
                     queue: QUEUE,
                     position,
-                    returns,
+                    attempts,
                 });
             }
         }
@@ -348,9 +352,10 @@ mod tests {
                 let place = Position(position);
                 let found = (1..=self.segment).find(|s| index.contains(QUEUE, place, *s));
                 prop_assert_eq!(found, expected.map(|(segment, _)| *segment));
-                let (delivered, returns) = index.history(QUEUE, place);
+                let (delivered, attempts) = index.history(QUEUE, place);
                 prop_assert_eq!(delivered, position <= self.delivered);
-                prop_assert_eq!(returns, expected.map_or(0, |(_, returns)| *returns));
+                let expected = expected.map(|(_, attempts)| *attempts);
+                prop_assert_eq!(attempts, expected.unwrap_or_default());
             }
             let found = index.remainders();
             let (_, remainder) = found.first().copied().unwrap_or_default();
@@ -418,7 +423,7 @@ mod tests {
                 message: &[],
                 body: None,
                 deadline: None,
-                returns: 0,
+                attempts: Attempts::default(),
                 delivered: false,
             });
             index.enter(&entry, 1, &(frame..frame + 100_000));

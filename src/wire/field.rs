@@ -89,6 +89,15 @@ impl FieldValue {
         }
     }
 
+    /// The value of any number, rounded if need be.
+    pub fn as_f64(&self) -> Option<f64> {
+        match *self {
+            Self::F32(v) => Some(v.into()),
+            Self::F64(v) => Some(v),
+            _ => self.as_i64().map(|v| v as f64),
+        }
+    }
+
     /// RabbitMQ's name of the type, as its error texts give it.
     pub const fn type_name(&self) -> &'static str {
         match self {

@@ -14,6 +14,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use harrier::base::clock::Now;
 use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::base::limits::SEGMENT_SIZE;
 use harrier::broker::change::Change;
@@ -278,7 +279,7 @@ fn read_back(store: &dyn Store, from: u64, to: u64, bytes: usize) -> u64 {
 struct Pages(SyncSender<Page>);
 
 impl Receiver for Pages {
-    fn receive(self: Arc<Self>, page: Page) {
+    fn receive(self: Arc<Self>, page: Page, _: Now) {
         self.0.send(page).expect("somebody waits");
     }
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use harrier::base::ids::QueueId;
+use harrier::broker::attempts::ReturnCause;
 use harrier::broker::effects::Effects;
-use harrier::broker::queue::{Got, Incoming, Marks, Queue, Residency, Settlement};
+use harrier::broker::queue::{Got, Incoming, Marks, Queue, Residency, Settlement, Surroundings};
 use harrier::broker::store::Store;
 use harrier::broker::unit::Unit;
 use harrier::wire::FieldTable;
@@ -29,7 +30,13 @@ fn queues(ledger: &Arc<Ledger>) -> [Arc<Queue>; 2] {
         let store = Arc::clone(ledger) as Arc<dyn Store>;
         let spec = spec("q", true, FieldTable::new());
         let residency = Arc::clone(&residency);
-        Arc::new(Queue::new(id, "/".into(), spec, None, store, residency))
+        Arc::new(Queue::new(
+            id,
+            "/".into(),
+            spec,
+            None,
+            &Surroundings::new(store, residency),
+        ))
     };
     [1, 2].map(|id| queue(QueueId(id)))
 }
@@ -43,7 +50,7 @@ fn publish(publisher: u32, queues: &[Arc<Queue>], ledger: &Ledger) {
         let incoming = Incoming::new(content(&number, true));
         for queue in queues {
             if publisher == 0 {
-                unit.publish(queue, &incoming, &effects);
+                unit.publish(queue, &incoming, &mut effects);
             } else {
                 queue.push(&incoming, &mut effects);
             }
@@ -70,7 +77,7 @@ fn work(queue: &Arc<Queue>) -> BTreeSet<u32> {
             continue;
         };
         let how = if number % 10 == 0 && !redelivered {
-            Settlement::Requeue
+            Settlement::Requeue(ReturnCause::Returned)
         } else {
             let last = &mut last[(number / EACH) as usize];
             assert!(*last < Some(number), "{number} after {last:?}");

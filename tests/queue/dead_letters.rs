@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use harrier::base::clock::Now;
 use harrier::base::ids::ConnectionId;
+use harrier::broker::attempts::ReturnCause;
 use harrier::broker::dead_lettering::drain_dead_letters;
 use harrier::broker::effects::Effects;
 use harrier::broker::message::Content;
-use harrier::broker::queue::{DeathReason, Got, Incoming, Queue, Settlement};
+use harrier::broker::queue::{Got, Incoming, Queue, Settlement, Surroundings};
 use harrier::broker::store::{NullStore, Store};
 use harrier::broker::vhost::{QueueIds, Vhost};
 use harrier::wire::method::QueueDeclare;
@@ -38,9 +39,8 @@ impl Host {
         Self {
             vhost: Vhost::new(
                 "/".into(),
-                store,
                 Arc::new(QueueIds::default()),
-                Arc::default(),
+                Surroundings::new(store, Arc::default()),
             ),
             effects: Effects::default(),
         }
@@ -64,7 +64,7 @@ impl Host {
             .unwrap()
     }
 
-    fn push(&mut self, queue: &Queue, key: &str, properties: &[u8]) {
+    fn push(&mut self, queue: &Arc<Queue>, key: &str, properties: &[u8]) {
         let content = Content {
             exchange: "orders",
             routing_key: key,
@@ -83,7 +83,7 @@ impl Host {
             delivery.held
         });
         let held = taken(got).unwrap();
-        let how = Settlement::Discard(DeathReason::Rejected);
+        let how = Settlement::Discard(ReturnCause::Returned);
         queue.settle(&[held.unwrap()], how, &mut self.effects);
         self.effects.set_now(now);
         drain_dead_letters(&self.vhost, &mut self.effects);
@@ -283,7 +283,7 @@ fn copies_follow_unless_the_queue_has_a_key_for_its_dead() {
         let [to, copy, dead] = ["to", "copy", "dead"].map(|name| host.queue(name, None));
         host.push(&q, "to", &properties);
         host.reject(&q, NOW);
-        let ready = |queue: &Queue| queue.counts().ready;
+        let ready = |queue: &Arc<Queue>| queue.counts().ready;
         assert_eq!((ready(&to), ready(&copy), ready(&dead)), expected);
         let found = host.take(if own_key { &copy } else { &dead }).unwrap();
         assert_eq!(found.routing_key, if own_key { "to" } else { "dead" });

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
+use harrier::base::clock::Now;
 use harrier::base::ids::{Batch, Position, QueueId};
+use harrier::broker::attempts::Attempts;
 use harrier::broker::store::{Load, Page, Receiver, Record, Remainder, Store, Stored};
 use parking_lot::Mutex;
 
@@ -34,7 +36,7 @@ enum Kept {
     Return {
         queue: QueueId,
         position: Position,
-        returns: u32,
+        attempts: Attempts,
     },
     Topology,
 }
@@ -54,7 +56,7 @@ impl Kept {
                     position,
                     message: message.clone(),
                     deadline,
-                    returns: 0,
+                    attempts: Attempts::default(),
                 },
                 delivered,
             },
@@ -73,11 +75,11 @@ impl Kept {
             Record::Return {
                 queue,
                 position,
-                returns,
+                attempts,
             } => Self::Return {
                 queue,
                 position,
-                returns,
+                attempts,
             },
             Record::Topology(_) => Self::Topology,
         }
@@ -158,12 +160,13 @@ impl Books {
             Kept::Return {
                 queue,
                 position,
-                returns,
+                attempts,
             } => {
                 let account = self.accounts.get_mut(queue).unwrap();
                 let (_, stored) = account.messages.get_mut(position).unwrap();
-                stored.returns += 1;
-                assert_eq!(stored.returns, *returns);
+                stored.attempts.returns += 1;
+                assert_eq!(stored.attempts.returns, attempts.returns);
+                stored.attempts = *attempts;
                 (*queue, 0)
             }
             Kept::Topology => (QueueId(0), 0),
@@ -177,6 +180,7 @@ impl Books {
             return;
         };
         let mut page = Page {
+            queue: load.queue,
             from: load.from,
             through: load.to,
             messages: Vec::new(),
@@ -310,7 +314,7 @@ impl Ledger {
         }
         let page = self.books.lock().pages.pop_front();
         if let Some((receiver, page)) = page {
-            receiver.receive(page);
+            receiver.receive(page, Now::default());
         }
     }
 }

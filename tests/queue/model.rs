@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use harrier::base::ids::QueueId;
+use harrier::broker::attempts::ReturnCause;
 use harrier::broker::effects::Effects;
 use harrier::broker::queue::{
-    ConsumerSlot, ConsumerSpec, DeathReason, Got, Incoming, Marks, Queue, QueueCounts, Residency,
-    Settlement,
+    ConsumerSlot, ConsumerSpec, Got, Incoming, Marks, Queue, QueueCounts, Residency, Settlement,
+    Surroundings,
 };
 use harrier::broker::store::Store;
 use harrier::broker::subscriber::HeldSlot;
@@ -86,8 +87,8 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     });
     let how = prop_oneof![
         Just(Settlement::Acknowledge),
-        Just(Settlement::Requeue),
-        Just(Settlement::Discard(DeathReason::Rejected)),
+        Just(Settlement::Requeue(ReturnCause::Returned)),
+        Just(Settlement::Discard(ReturnCause::Rejected)),
     ];
     let settle = (any::<usize>(), 1..6_usize, how);
     let between = prop_oneof![
@@ -127,7 +128,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
                     Operation::Settle {
                         first: 0,
                         count: 5,
-                        how: Settlement::Requeue,
+                        how: Settlement::Requeue(ReturnCause::Returned),
                     },
                 ]);
             }
@@ -310,7 +311,7 @@ impl Pair {
             self.last += 1;
             let number = self.last.to_be_bytes();
             let incoming = Incoming::new(content(&number, *persistent));
-            unit.publish(&self.queue, &incoming, &self.effects);
+            unit.publish(&self.queue, &incoming, &mut self.effects);
             let stored = self.setting.durable && *persistent;
             messages.push((self.last, Waiting::new(stored)));
         }
@@ -461,7 +462,7 @@ impl Pair {
                 consumer.unacked -= 1;
             }
             match how {
-                Settlement::Requeue if !self.deleted => {
+                Settlement::Requeue(ReturnCause::Returned) if !self.deleted => {
                     self.ready.insert(held.number, Waiting::again(held.stored));
                 }
                 Settlement::Discard(_) if self.setting.dead_letters && !self.deleted => {
@@ -504,7 +505,7 @@ impl Pair {
         self.units.clear();
         self.ledger.reopen();
         self.queue = queue(&self.ledger, self.setting);
-        self.queue.restore(self.ledger.remainder(ID));
+        self.queue.restore(ID, self.ledger.remainder(ID));
     }
 
     fn delete(&mut self) {
@@ -547,7 +548,7 @@ impl Pair {
     }
 
     fn account_for_dead_letters(&mut self) {
-        for letter in self.effects.take_dead_letters() {
+        for letter in self.effects.take_dead_letters(usize::MAX) {
             let number = number(letter.message().view().body);
             assert!(self.letters.remove(&number), "{number} didn't die");
             let mut unit = Unit::default();
@@ -585,6 +586,7 @@ impl Pair {
             ready: self.ready.len() as u64,
             unacked: self.unacked.len() as u64,
             consumers: self.consumers.len() as u64,
+            delayed: 0,
         };
         assert_eq!(self.queue.counts(), counts);
         let idle = self.consumers.values().find(|c| c.is_served());
@@ -611,7 +613,13 @@ fn queue(ledger: &Arc<Ledger>, setting: Setting) -> Arc<Queue> {
     let store = Arc::clone(ledger) as Arc<dyn Store>;
     let spec = spec("q", setting.durable, arguments);
     let residency = residency(setting.scarce);
-    Arc::new(Queue::new(ID, "/".into(), spec, None, store, residency))
+    Arc::new(Queue::new(
+        ID,
+        "/".into(),
+        spec,
+        None,
+        &Surroundings::new(store, residency),
+    ))
 }
 
 proptest! {
@@ -666,11 +674,11 @@ fn many_requeued_at_once_find_their_places() {
     }
     let settle = |first, count, how| Operation::Settle { first, count, how };
     // 31 to 40, then some before and some behind those that wait already.
-    pair.apply(&settle(30, 10, Settlement::Requeue));
-    pair.apply(&settle(20, 30, Settlement::Requeue));
-    pair.apply(&settle(60, 50, Settlement::Requeue));
+    pair.apply(&settle(30, 10, Settlement::Requeue(ReturnCause::Returned)));
+    pair.apply(&settle(20, 30, Settlement::Requeue(ReturnCause::Returned)));
+    pair.apply(&settle(60, 50, Settlement::Requeue(ReturnCause::Returned)));
     pair.apply(&settle(20, 20, Settlement::Acknowledge));
-    pair.apply(&settle(0, 40, Settlement::Requeue));
+    pair.apply(&settle(0, 40, Settlement::Requeue(ReturnCause::Returned)));
     // The model checks the order of what comes out.
     for _ in 0..180 {
         pair.apply(&Operation::Get { no_ack: true });

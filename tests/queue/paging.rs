@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use harrier::base::ids::{Position, QueueId};
+use harrier::broker::attempts::ReturnCause;
 use harrier::broker::effects::Effects;
-use harrier::broker::queue::{ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settlement};
+use harrier::broker::queue::{
+    ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settlement, Surroundings,
+};
 use harrier::broker::store::{Remainder, Store};
 use harrier::wire::FieldTable;
 use parking_lot::Mutex;
@@ -26,10 +29,16 @@ fn queue(id: QueueId, ledger: &Arc<Ledger>, residency: &Arc<Residency>) -> Arc<Q
     let store = Arc::clone(ledger) as Arc<dyn Store>;
     let residency = Arc::clone(residency);
     let spec = spec("q", true, FieldTable::new());
-    Arc::new(Queue::new(id, "/".into(), spec, None, store, residency))
+    Arc::new(Queue::new(
+        id,
+        "/".into(),
+        spec,
+        None,
+        &Surroundings::new(store, residency),
+    ))
 }
 
-fn push(queue: &Queue, numbers: std::ops::Range<u32>) {
+fn push(queue: &Arc<Queue>, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let number = number.to_be_bytes();
         let incoming = Incoming::new(content(&number, true));
@@ -125,7 +134,7 @@ fn who_waits_for_a_message_is_woken_by_whatever_ends_the_waiting() {
         push(&queue(ID, &ledger, &residency), 0..50);
         ledger.reopen();
         let queue = queue(ID, &ledger, &residency);
-        queue.restore(ledger.remainder(ID));
+        queue.restore(ID, ledger.remainder(ID));
         let sleepers = [(); 2].map(|()| Arc::new(Sleeper::default()));
         for sleeper in &sleepers {
             assert_eq!(get(&queue, sleeper), Got::NotYet);
@@ -153,10 +162,13 @@ fn messages_missing_from_the_store_are_given_up() {
     ledger.reopen();
     let queue = queue(ID, &ledger, &residency);
     let remainder = ledger.remainder(ID);
-    queue.restore(Remainder {
-        messages: remainder.messages + 3,
-        ..remainder
-    });
+    queue.restore(
+        ID,
+        Remainder {
+            messages: remainder.messages + 3,
+            ..remainder
+        },
+    );
     assert_eq!(queue.counts().ready, 8);
     let sleeper = Arc::new(Sleeper::default());
     assert_eq!(get(&queue, &sleeper), Got::NotYet);
@@ -184,7 +196,7 @@ fn a_restored_queue_is_read_when_somebody_wants_it() {
     ledger.reopen();
 
     let queue = queue(ID, &ledger, &residency);
-    queue.restore(ledger.remainder(ID));
+    queue.restore(ID, ledger.remainder(ID));
     assert_eq!(queue.counts().ready, 200);
     push(&queue, 200..210);
     assert!(!ledger.is_asked());
@@ -224,9 +236,18 @@ fn the_store_is_told_about_many_messages_at_once() {
     let held: Vec<_> = handed.lock().iter().filter_map(|one| one.held).collect();
     queue.settle(&held[..15], Settlement::Acknowledge, &mut effects);
     assert_eq!(ledger.appends(), before + 2);
-    queue.settle(&held[15..], Settlement::Requeue, &mut effects);
+    queue.settle(
+        &held[15..],
+        Settlement::Requeue(ReturnCause::Returned),
+        &mut effects,
+    );
     assert_eq!(ledger.appends(), before + 3);
-    assert!(ledger.stored(ID).iter().all(|stored| stored.returns == 1));
+    assert!(
+        ledger
+            .stored(ID)
+            .iter()
+            .all(|stored| stored.attempts.returns == 1)
+    );
     // A message that finds its consumer ready says so itself.
     push(&queue, 20..21);
     assert_eq!(ledger.appends(), before + 4);

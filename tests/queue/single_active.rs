@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use harrier::base::ids::QueueId;
+use harrier::broker::attempts::ReturnCause;
 use harrier::broker::effects::Effects;
 use harrier::broker::queue::{
-    ConsumerSlot, ConsumerSpec, Incoming, Marks, Queue, Residency, Settlement,
+    ConsumerSlot, ConsumerSpec, Incoming, Marks, Queue, Residency, Settlement, Surroundings,
 };
 use harrier::broker::store::Store;
 use harrier::broker::subscriber::HeldSlot;
@@ -83,13 +84,14 @@ impl Pair {
             high: u64::MAX,
             page: u64::MAX,
         };
+        let residency = Arc::new(Residency::new(marks, marks, u64::MAX, 1));
+        let ledger = Arc::new(Ledger::default()) as Arc<dyn Store>;
         let queue = Queue::new(
             QueueId(1),
             "/".into(),
             spec("q", is_quorum, arguments),
             None,
-            Arc::new(Ledger::default()) as Arc<dyn Store>,
-            Arc::new(Residency::new(marks, marks, u64::MAX, 1)),
+            &Surroundings::new(ledger, residency),
         );
         Self {
             queue: Arc::new(queue),
@@ -116,7 +118,7 @@ impl Pair {
             Operation::Cancel(at) => self.detach(at, false),
             Operation::Close(at) => self.detach(at, true),
             Operation::Acknowledge(at) => self.settle(at, Settlement::Acknowledge),
-            Operation::Requeue(at) => self.settle(at, Settlement::Requeue),
+            Operation::Requeue(at) => self.settle(at, Settlement::Requeue(ReturnCause::Returned)),
         }
         self.compare();
     }
@@ -153,7 +155,7 @@ impl Pair {
         let back: Vec<Held> = back;
         self.ready.extend(back.iter().map(|held| held.number));
         let slots = || back.iter().map(|held| held.slot).collect();
-        let requeue = Settlement::Requeue;
+        let requeue = Settlement::Requeue(ReturnCause::Returned);
         self.queue
             .detach_returning(gone.slot, slots, requeue, &mut self.effects);
     }

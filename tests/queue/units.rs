@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use harrier::base::clock::Now;
 use harrier::base::ids::ConnectionId;
+use harrier::broker::attempts::ReturnCause;
 use harrier::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
 use harrier::broker::effects::Effects;
 use harrier::broker::queue::{
-    ConsumerSpec, DeathReason, Got, Incoming, Marks, Queue, Residency, Settlement,
+    ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settlement, Surroundings,
 };
 use harrier::broker::store::Store;
 use harrier::broker::subscriber::HeldSlot;
@@ -21,7 +22,7 @@ use parking_lot::Mutex;
 use crate::ledger::Ledger;
 use crate::support::*;
 
-const REJECT: Settlement = Settlement::Discard(DeathReason::Rejected);
+const REJECT: Settlement = Settlement::Discard(ReturnCause::Rejected);
 
 struct Host {
     ledger: Arc<Ledger>,
@@ -42,7 +43,7 @@ impl Host {
         let ids = Arc::new(QueueIds::default());
         Self {
             ledger,
-            vhost: Vhost::new("/".into(), store, ids, residency),
+            vhost: Vhost::new("/".into(), ids, Surroundings::new(store, residency)),
             effects: Effects::default(),
         }
     }
@@ -68,7 +69,7 @@ impl Host {
         self.queue(name, arguments)
     }
 
-    fn push(&mut self, queue: &Queue, numbers: std::ops::Range<u32>) {
+    fn push(&mut self, queue: &Arc<Queue>, numbers: std::ops::Range<u32>) {
         for number in numbers {
             let number = number.to_be_bytes();
             queue.push(&Incoming::new(content(&number, true)), &mut self.effects);
@@ -98,7 +99,11 @@ fn a_dead_letter_is_in_one_queue_whenever_the_power_goes() {
     for round in 0..10 {
         let (from, count) = if round % 3 == 2 { (&dead, 5) } else { (&q, 8) };
         let held = host.hold(from, count);
-        from.settle(&held[..3], Settlement::Requeue, &mut host.effects);
+        from.settle(
+            &held[..3],
+            Settlement::Requeue(ReturnCause::Returned),
+            &mut host.effects,
+        );
         from.settle(&held[3..], REJECT, &mut host.effects);
         drain_dead_letters(&host.vhost, &mut host.effects);
     }
@@ -143,13 +148,18 @@ fn a_transaction_is_there_whole_or_not_at_all() {
         let number = number.to_be_bytes();
         let incoming = Incoming::new(content(&number, true));
         for queue in [&q, &other] {
-            unit.publish(queue, &incoming, &host.effects);
+            unit.publish(queue, &incoming, &mut host.effects);
         }
     }
     let effects = &mut host.effects;
     unit.settle(&q, &held[..10], Settlement::Acknowledge, effects);
     unit.settle(&q, &held[10..20], REJECT, effects);
-    unit.settle(&q, &held[20..25], Settlement::Requeue, effects);
+    unit.settle(
+        &q,
+        &held[20..25],
+        Settlement::Requeue(ReturnCause::Returned),
+        effects,
+    );
     carry_dead_letters(&host.vhost, &mut unit, effects);
     assert_eq!(host.ledger.appends(), before);
     assert_eq!((q.counts().ready, other.counts().ready), (0, 0));
@@ -188,7 +198,7 @@ fn what_a_unit_brings_is_served_at_once() {
     for number in 0..3_u32 {
         let number = number.to_be_bytes();
         let transient = Incoming::new(content(&number, false));
-        unit.publish(&q, &transient, &host.effects);
+        unit.publish(&q, &transient, &mut host.effects);
     }
     unit.commit(host.vhost.store(), &mut host.effects);
     let held: Vec<_> = handed.lock().drain(..).collect();
@@ -213,9 +223,9 @@ fn a_queue_deleted_in_between_gets_nothing() {
     let q = host.queue("q", FieldTable::new());
     let mut unit = Unit::default();
     let incoming = Incoming::new(content(&[0; 4], true));
-    unit.publish(&q, &incoming, &host.effects);
+    unit.publish(&q, &incoming, &mut host.effects);
     q.delete(&mut host.effects);
-    unit.publish(&q, &incoming, &host.effects);
+    unit.publish(&q, &incoming, &mut host.effects);
     unit.commit(host.vhost.store(), &mut host.effects);
     assert_eq!(q.counts().ready, 0);
 }
@@ -231,11 +241,11 @@ fn a_deadline_is_the_earlier_of_the_messages_and_the_queues() {
         let incoming = Incoming::new(content(&[0; 4], true)).expiring(expiration);
         for queue in [&limited, &free] {
             queue.push(&incoming, &mut host.effects);
-            unit.publish(queue, &incoming, &host.effects);
+            unit.publish(queue, &incoming, &mut host.effects);
         }
     }
     unit.commit(host.vhost.store(), &mut host.effects);
-    let deadlines = |queue: &Queue| -> Vec<_> {
+    let deadlines = |queue: &Arc<Queue>| -> Vec<_> {
         let mut stored = host.ledger.stored(queue.id());
         stored.sort_by_key(|stored| stored.deadline);
         stored.iter().map(|stored| stored.deadline).collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harrier::base::ids::{Batch, Position, QueueId};
+use harrier::broker::attempts::Attempts;
 use harrier::broker::store::{Record, Store};
 use harrier::storage::{LogStore, StoreOptions};
 use tempfile::tempdir;
@@ -97,7 +98,10 @@ fn what_happened_to_a_message_goes_with_it() {
         store.append(&[Record::Return {
             queue,
             position,
-            returns,
+            attempts: Attempts {
+                returns,
+                ..Attempts::default()
+            },
         }]);
     }
     settle(&*store, 1, 3);
@@ -115,7 +119,7 @@ fn what_happened_to_a_message_goes_with_it() {
         assert_eq!(remainder.bytes, bytes as u64);
         let told: Vec<_> = stored
             .iter()
-            .map(|m| (m.position.0, m.deadline, m.returns))
+            .map(|m| (m.position.0, m.deadline, m.attempts.returns))
             .collect();
         let expected = [
             (1, None, 0),

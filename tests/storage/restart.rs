@@ -294,9 +294,9 @@ fn a_directory_can_be_looked_into_without_a_broker() {
     let names: Vec<_> = inspection.queues.iter().map(|q| q.name.as_str()).collect();
     assert_eq!(names, ["queue-1", "queue-2"]);
     let queue = inspection.queue("/", "queue-1").expect("it is there");
-    assert_eq!(queue.remainder.messages, 51);
+    assert_eq!(queue.messages(), 51);
     let mut found = Vec::new();
-    inspection.messages(queue, |stored| {
+    inspection.messages(queue, |_, stored| {
         found.push(stored.position.0);
         assert_eq!(stored.message, message(stored.position.0, 1000));
         found.len() < 40

@@ -6,6 +6,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use harrier::base::clock::Now;
 use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::change::Change;
 use harrier::broker::message::{Content, Message};
@@ -57,7 +58,7 @@ pub fn read_all(store: &dyn Store, recovered: Recovered) -> Found {
 struct Pages(SyncSender<Page>);
 
 impl Receiver for Pages {
-    fn receive(self: Arc<Self>, page: Page) {
+    fn receive(self: Arc<Self>, page: Page, _: Now) {
         self.0.send(page).expect("somebody waits");
     }
 }

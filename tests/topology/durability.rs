@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use harrier::base::ids::QueueId;
 use harrier::broker::change::Change;
+use harrier::broker::queue::Surroundings;
 use harrier::broker::routing::RoutingKeys;
 use harrier::broker::store::{NullStore, Store};
 use harrier::broker::vhost::{QueueIds, Vhost};
@@ -115,7 +116,11 @@ fn empty_vhost() -> (Vhost, Arc<QueueIds>) {
     let ids = Arc::new(QueueIds::default());
     let store = Arc::new(NullStore::default()) as Arc<dyn Store>;
     (
-        Vhost::new("/".into(), store, Arc::clone(&ids), Arc::default()),
+        Vhost::new(
+            "/".into(),
+            Arc::clone(&ids),
+            Surroundings::new(store, Arc::default()),
+        ),
         ids,
     )
 }

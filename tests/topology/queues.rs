@@ -350,7 +350,11 @@ fn arguments_of_other_types_are_refused() {
             "{start} 'x-max-priority' for queue 'q' in vhost '/' of queue type rabbit_quorum_queue"
         )
     );
-    for name in ["x-delivery-limit", "x-max-age", "x-dead-letter-strategy"] {
+    for name in [
+        "x-quorum-initial-group-size",
+        "x-max-age",
+        "x-dead-letter-strategy",
+    ] {
         assert_eq!(
             text(host.declare_queue(&queue_with("q", &[(name, 1.into())]))),
             format!(

@@ -6,7 +6,7 @@ use std::task::Waker;
 use harrier::base::ids::{Batch, ConnectionId};
 use harrier::broker::change::Change;
 use harrier::broker::effects::Effects;
-use harrier::broker::queue::Queue;
+use harrier::broker::queue::{Queue, Surroundings};
 use harrier::broker::routing::RoutingKeys;
 use harrier::broker::spec::{BindingSpec, Destination};
 use harrier::broker::store::{Load, Record, Store};
@@ -72,9 +72,8 @@ impl Host {
         Self {
             vhost: Vhost::new(
                 "/".into(),
-                Arc::clone(&log) as Arc<dyn Store>,
                 ids,
-                Arc::default(),
+                Surroundings::new(Arc::clone(&log) as Arc<dyn Store>, Arc::default()),
             ),
             log,
             effects: Effects::default(),

@@ -19,7 +19,9 @@ use std::sync::Arc;
 
 use super::notices::Notices;
 use super::residency::{Residency, Share};
+use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
+use crate::broker::attempts::Attempts;
 use crate::broker::message::Message;
 use crate::broker::store::{Page, Record, Remainder, Stored};
 
@@ -37,8 +39,10 @@ pub struct Entry {
     /// When it expires, milliseconds since 1970 by the wall clock. Non-zero, so
     /// that it takes no more room than its number.
     pub deadline: Option<NonZeroU64>,
-    /// How often it has come back to its queue.
-    pub returns: u32,
+    /// How it has fared in its queue.
+    pub attempts: Attempts,
+    /// Its priority there.
+    pub priority: u8,
     /// Whether it was handed out before.
     pub redelivered: bool,
     /// Whether the store has it.
@@ -49,6 +53,16 @@ impl Entry {
     /// What it takes in the store, octets.
     pub fn stored_len(&self) -> u64 {
         self.message.stored_len() as u64
+    }
+
+    /// Octets of its body.
+    pub fn body_len(&self) -> u64 {
+        self.message.body_len() as u64
+    }
+
+    /// Whether its time is over.
+    pub fn is_expired(&self, now: Now) -> bool {
+        self.deadline.is_some_and(|at| at.get() <= now.unix_ms)
     }
 
     /// What the store is told of its coming to `queue`.
@@ -120,11 +134,15 @@ pub struct Backlog {
     /// Places given out to stored messages that haven't arrived yet.
     reserved: BTreeSet<Position>,
     share: Share,
+    /// The lane they are stored in, and the priority they have.
+    lane: QueueId,
+    priority: u8,
 }
 
 impl Backlog {
-    /// An empty one that goes by `residency`.
-    pub fn new(residency: Arc<Residency>) -> Self {
+    /// An empty one that goes by `residency`, of messages of one priority that
+    /// are stored in `lane`.
+    pub fn new(lane: QueueId, priority: u8, residency: Arc<Residency>) -> Self {
         Self {
             entries: VecDeque::new(),
             paged: None,
@@ -132,6 +150,8 @@ impl Backlog {
             loading: None,
             reserved: BTreeSet::new(),
             share: Share::new(residency),
+            lane,
+            priority,
         }
     }
 
@@ -154,6 +174,19 @@ impl Backlog {
     /// Whether the first one can be had at once.
     pub fn has_head(&self) -> bool {
         !self.entries.is_empty()
+    }
+
+    /// The message with the lowest place, if it is in memory.
+    pub fn head(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
+    /// Octets of the bodies of those that wait. Of those left to the store, it is
+    /// what they take there.
+    pub fn weigh(&self) -> u64 {
+        let resident = self.entries.iter().chain(&self.beyond);
+        let resident: u64 = resident.map(|entry| entry.body_len()).sum();
+        resident + self.paged.as_ref().map_or(0, |paged| paged.bytes)
     }
 
     /// Adds a message; one that the store has went there as part of `batch`.
@@ -298,7 +331,7 @@ impl Backlog {
             if self.beyond.front().map(|entry| entry.position) == position {
                 continue;
             }
-            let entry = restored(stored, delivered);
+            let entry = restored(stored, self.priority, delivered);
             paged.messages = paged.messages.saturating_sub(1);
             paged.bytes = paged.bytes.saturating_sub(entry.stored_len());
             self.share.add(entry.resident_len());
@@ -325,7 +358,12 @@ impl Backlog {
     pub fn purge(&mut self, notices: &mut Notices) -> u64 {
         let messages = self.len();
         for entry in self.entries.iter().filter(|entry| entry.stored) {
-            notices.settled(entry.position, entry.position, entry.stored_len());
+            notices.settled(
+                self.lane,
+                entry.position,
+                entry.position,
+                entry.stored_len(),
+            );
         }
         if let Some(paged) = &self.paged {
             let late = self.beyond.iter().filter(|entry| entry.stored);
@@ -334,11 +372,11 @@ impl Backlog {
             let mut first = paged.first;
             for reserved in self.reserved.range(paged.first..=paged.last) {
                 if first < *reserved {
-                    notices.settled(first, Position(reserved.0 - 1), 0);
+                    notices.settled(self.lane, first, Position(reserved.0 - 1), 0);
                 }
                 first = Position(reserved.0 + 1);
             }
-            notices.settled(first, paged.last, bytes);
+            notices.settled(self.lane, first, paged.last, bytes);
         }
         self.clear();
         messages
@@ -372,13 +410,14 @@ impl Backlog {
     }
 }
 
-fn restored(stored: Stored, delivered: Position) -> Entry {
+fn restored(stored: Stored, priority: u8, delivered: Position) -> Entry {
     Entry {
         position: stored.position,
         message: stored.message,
         deadline: stored.deadline.and_then(NonZeroU64::new),
-        returns: stored.returns,
-        redelivered: stored.returns > 0 || stored.position <= delivered,
+        attempts: stored.attempts,
+        priority,
+        redelivered: stored.attempts.returns > 0 || stored.position <= delivered,
         stored: true,
     }
 }

@@ -1,13 +1,14 @@
 //! The state machine of a queue.
 //!
 //! ```text
-//!              push                     deliver, get
-//!   publisher ------> ready (Backlog) ---------------> held (one slot each)
-//!                       ^      |                         |     |      |
-//!                       |      | purge           requeue |     | ack  | discard
-//!                       +------|-------------------------+     v      v
-//!                              v                             gone   dead letter
-//!                            gone
+//!              push                      deliver, get
+//!   publisher ------> ready (Ready) ---------------------> held (one slot each)
+//!                     ^   |  |    |                        |     |      |
+//!                     |   |  |    | purge          requeue |     | ack  | discard
+//!      delayed retry  |   |  +----|---- <------------------+     v      v
+//!      (Retries) -----+   |       v                            gone   dead letter
+//!                         |      gone
+//!                         +-> dead letter: expired, or no room for it
 //! ```
 //!
 //! A message that finds a consumer ready and nothing waiting before it skips
@@ -18,19 +19,23 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::backlog::{Backlog, Entry, Wanted};
+use super::backlog::{Entry, Wanted};
 use super::consumers::{ConsumerSlot, ConsumerSpec, Consumers, Detached};
 use super::dead_letter::DeathReason;
 use super::incoming::Incoming;
 use super::notices::Notices;
+use super::ready::Ready;
 use super::residency::Residency;
-use super::{Got, QueueCounts};
-use crate::base::ids::{Batch, Position, QueueId};
+use super::retries::Retries;
+use super::settings::{Counts, Settings};
+use super::{Got, Pushed, QueueCounts};
+use crate::base::clock::Now;
+use crate::base::ids::{Batch, QueueId};
+use crate::broker::attempts::{Attempts, ReturnCause};
 use crate::broker::effects::Effects;
 use crate::broker::spec::QueueSpec;
 use crate::broker::store::{Page, Record, Remainder, Store};
 use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
-use crate::wire::FieldValue;
 
 /// What becomes of messages that were handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +43,25 @@ pub enum Settlement {
     /// They are done.
     Acknowledge,
     /// They go back to their places.
-    Requeue,
+    Requeue(ReturnCause),
     /// They are dead-lettered if the queue says where to, else dropped.
-    Discard(DeathReason),
+    Discard(ReturnCause),
+}
+
+/// Why handing out came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Nothing is ready in memory, or nobody takes it.
+    Idle,
+    /// It is somebody else's turn.
+    Budget,
+    /// The next message is one whose time is over.
+    Expired,
 }
 
 /// A message handed out, and to whom.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     entry: Entry,
     /// `None` for one taken by `basic.get`.
     consumer: Option<ConsumerSlot>,
@@ -54,47 +70,59 @@ struct Held {
 /// The state of a queue. Same calls, same state: no clock, no randomness; only
 /// what is in memory of it depends on how much others have there.
 ///
-/// What the store is to be told gathers in `notices`: whoever holds the lock
-/// sends them before it lets go.
+/// What the store is to be told gathers in `notices`, what died in `dying`:
+/// whoever holds the lock sees to both before it lets go.
 #[derive(Debug)]
 pub struct QueueCore {
-    id: QueueId,
     durable: bool,
-    message_ttl: Option<u64>,
-    last_position: Position,
-    /// The highest place of a stored message handed out, and how much of that
-    /// the store knows.
-    delivered: Position,
-    delivered_told: Position,
+    pub(super) settings: Arc<Settings>,
     /// The last batch that a message went to.
-    batch: Batch,
-    ready: Backlog,
+    pub(super) batch: Batch,
+    pub(super) ready: Ready,
     held: Slab<Held>,
-    consumers: Consumers,
+    pub(super) retries: Retries,
+    pub(super) consumers: Consumers,
     /// Those who asked for a message while it was on its way from the store.
     waiting: Vec<Arc<dyn Wake>>,
-    notices: Notices,
-    deleted: bool,
+    pub(super) notices: Notices,
+    /// Messages that died and are to be dead-lettered.
+    pub(super) dying: Vec<(Entry, DeathReason)>,
+    /// Whether publishers are refused until there is room again.
+    pub(super) refusing: bool,
+    /// Whether a message that was ready had a deadline.
+    pub(super) has_deadlines: bool,
+    /// When it is to be called, if it is, milliseconds since 1970.
+    pub(super) alarm: Option<u64>,
+    /// When it was used last, milliseconds since 1970.
+    pub(super) last_use: u64,
+    pub(super) deleted: bool,
 }
 
 impl QueueCore {
     /// An empty queue; `durable` ones give persistent messages to the store.
-    pub fn new(id: QueueId, spec: &QueueSpec, residency: Arc<Residency>) -> Self {
-        let message_ttl = spec.arguments.get("x-message-ttl");
-        let message_ttl = message_ttl.and_then(FieldValue::as_i64);
+    pub fn new(
+        id: QueueId,
+        spec: &QueueSpec,
+        settings: Arc<Settings>,
+        residency: Arc<Residency>,
+    ) -> Self {
+        let mut ready = Ready::new(id, settings.priorities, residency);
+        ready.count_bytes(settings.max_length_bytes.is_some());
         Self {
-            id,
             durable: spec.durable,
-            message_ttl: message_ttl.and_then(|ms| u64::try_from(ms).ok()),
-            last_position: Position(0),
-            delivered: Position(0),
-            delivered_told: Position(0),
+            settings,
             batch: Batch::default(),
-            ready: Backlog::new(residency),
+            ready,
             held: Slab::new(),
+            retries: Retries::default(),
             consumers: Consumers::new(&spec.arguments),
             waiting: Vec::new(),
-            notices: Notices::new(id),
+            notices: Notices::default(),
+            dying: Vec::new(),
+            refusing: false,
+            has_deadlines: false,
+            alarm: None,
+            last_use: 0,
             deleted: false,
         }
     }
@@ -104,57 +132,76 @@ impl QueueCore {
         QueueCounts {
             ready: self.ready.len(),
             unacked: self.held.len() as u64,
+            delayed: self.retries.len(),
             consumers: self.consumers.len() as u64,
         }
     }
 
+    /// What it goes by.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// Takes a message: hands it to a waiting consumer or keeps it.
-    pub fn push(&mut self, incoming: &Incoming<'_>, store: &dyn Store, effects: &mut Effects) {
+    pub fn push(
+        &mut self,
+        incoming: &Incoming<'_>,
+        store: &dyn Store,
+        effects: &mut Effects,
+    ) -> Pushed {
         if self.deleted {
-            return;
+            return Pushed::Taken;
+        }
+        if self.settings.is_limited() && self.refuses(incoming, effects) {
+            return Pushed::Refused;
         }
         if self.ready.is_empty()
             && let Some((slot, consumer)) = self.consumers.next()
         {
             let mut delivery = Delivery {
                 message: incoming.view(),
-                redelivered: false,
+                redelivered: incoming.is_redelivered(),
+                attempts: None,
                 held: None,
             };
             if consumer.no_ack() {
-                self.last_position.0 += 1;
                 consumer.subscriber().deliver(&delivery, effects);
-                return;
+                return Pushed::Taken;
             }
             consumer.hold();
             let subscriber = Arc::clone(consumer.subscriber());
-            let entry = self.enter(incoming, effects);
+            let entry = self.enter(incoming, effects.now());
             self.keep(&entry, true, store, effects);
             delivery.held = Some(hold(&mut self.held, entry, Some(slot)));
             subscriber.deliver(&delivery, effects);
-            return;
+            return Pushed::Taken;
         }
-        let entry = self.enter(incoming, effects);
+        let entry = self.enter(incoming, effects.now());
         self.keep(&entry, false, store, effects);
+        self.has_deadlines |= entry.deadline.is_some();
         self.ready.push(entry, self.batch);
-        if !self.ready.is_paging() {
-            self.ready.trim(self.delivered, self.batch);
+        if self.settings.is_limited() {
+            self.make_room();
         }
+        Pushed::Taken
     }
 
     /// Gives a message its place, detached.
-    fn enter(&mut self, incoming: &Incoming<'_>, effects: &Effects) -> Entry {
-        self.last_position.0 += 1;
-        let ttl = match (incoming.expiration(), self.message_ttl) {
+    pub(super) fn enter(&mut self, incoming: &Incoming<'_>, now: Now) -> Entry {
+        let ttl = match (incoming.expiration(), self.settings.message_ttl) {
             (Some(own), Some(queue)) => Some(own.min(queue)),
             (own, queue) => own.or(queue),
         };
+        // Most queues needn't look into the properties.
+        let asked = self.ready.has_priorities().then(|| incoming.priority());
+        let priority = self.ready.level(asked.flatten());
         Entry {
-            position: self.last_position,
+            position: self.ready.lane(priority).next_position(),
             message: incoming.message().clone(),
-            deadline: ttl.and_then(|ms| NonZeroU64::new(effects.now().unix_ms.saturating_add(ms))),
-            returns: 0,
-            redelivered: false,
+            deadline: ttl.and_then(|ms| NonZeroU64::new(now.unix_ms.saturating_add(ms))),
+            attempts: Attempts::default(),
+            priority,
+            redelivered: incoming.is_redelivered(),
             stored: self.durable && incoming.is_persistent(),
         }
     }
@@ -164,25 +211,41 @@ impl QueueCore {
         if !entry.stored {
             return;
         }
-        self.batch = store.append(&[entry.publish(self.id, delivered)]);
+        let lane = self.ready.lane(entry.priority);
+        self.batch = store.append(&[entry.publish(lane.id, delivered)]);
         effects.stored(self.batch);
         if delivered {
-            self.delivered = entry.position;
-            self.delivered_told = entry.position;
+            lane.handed_out_at_once(entry.position);
         }
     }
 
     /// Gives a message its place, to which it comes with [`QueueCore::arrive`]
-    /// once it is in the store. `None` when the queue is gone.
-    pub fn reserve(&mut self, incoming: &Incoming<'_>, effects: &Effects) -> Option<Entry> {
+    /// once it is in the store, and says what it is stored under.
+    ///
+    /// # Errors
+    /// What became of it when it doesn't get one: the queue is gone, or has no room.
+    pub fn reserve(
+        &mut self,
+        incoming: &Incoming<'_>,
+        effects: &mut Effects,
+    ) -> Result<(QueueId, Entry), Pushed> {
         if self.deleted {
-            return None;
+            return Err(Pushed::Taken);
         }
-        let entry = self.enter(incoming, effects);
+        if self.settings.is_limited() && self.refuses(incoming, effects) {
+            return Err(Pushed::Refused);
+        }
+        let entry = self.enter(incoming, effects.now());
         if entry.stored {
-            self.ready.reserve(entry.position);
+            self.ready.reserve(entry.priority, entry.position);
         }
-        Some(entry)
+        Ok((self.ready.lane(entry.priority).id, entry))
+    }
+
+    /// Takes a place back that was given to a message that doesn't come.
+    pub fn release_place(&mut self, entry: &Entry) {
+        let lane = self.ready.lane(entry.priority);
+        lane.backlog.release(entry.position);
     }
 
     /// Takes a message that had its place given; `batch` is what it went to
@@ -192,94 +255,50 @@ impl QueueCore {
             return;
         }
         self.batch = self.batch.max(batch.unwrap_or_default());
-        self.ready.release(entry.position);
-        self.ready.push(entry, self.batch);
-        self.ready.trim(self.delivered, self.batch);
+        self.has_deadlines |= entry.deadline.is_some();
+        self.ready.arrive(entry, self.batch);
     }
 
-    /// Hands out up to `budget` messages; whether it stopped for that reason.
-    pub fn dispatch(&mut self, budget: usize, effects: &mut Effects) -> bool {
+    /// Hands out up to `budget` messages; why it stopped.
+    pub fn dispatch(&mut self, budget: usize, effects: &mut Effects) -> Pause {
+        let counts = self.settings.counts();
         for _ in 0..budget {
-            if !self.ready.has_head() {
+            let Some(head) = self.ready.head() else {
                 self.ready.shrink();
-                return false;
+                return Pause::Idle;
+            };
+            if head.is_expired(effects.now()) {
+                return Pause::Expired;
             }
             let Some((slot, consumer)) = self.consumers.next() else {
-                return false;
+                return Pause::Idle;
             };
             let Some(entry) = self.ready.pop() else {
-                return false;
+                return Pause::Idle;
             };
             if consumer.no_ack() {
-                consumer
-                    .subscriber()
-                    .deliver(&delivery_of(&entry, None), effects);
+                let delivery = delivery_of(&entry, counts, None);
+                consumer.subscriber().deliver(&delivery, effects);
                 self.forget(&entry);
                 continue;
             }
             consumer.hold();
             let vacant = self.held.vacant_entry();
             let held = Some(HeldSlot(vacant.key() as u32));
-            consumer
-                .subscriber()
-                .deliver(&delivery_of(&entry, held), effects);
-            if entry.stored {
-                self.delivered = self.delivered.max(entry.position);
-            }
+            let delivery = delivery_of(&entry, counts, held);
+            consumer.subscriber().deliver(&delivery, effects);
+            self.ready.handed_out(&entry);
             vacant.insert(Held {
                 entry,
                 consumer: Some(slot),
             });
         }
-        true
-    }
-
-    /// Settles messages as done.
-    pub fn acknowledge(&mut self, held: &[HeldSlot]) {
-        for slot in held {
-            if let Some(entry) = self.release(*slot) {
-                self.forget(&entry);
-            }
-        }
-    }
-
-    /// Takes messages back, to be put back to their places.
-    pub fn take_back(&mut self, held: &[HeldSlot]) -> Vec<Entry> {
-        let mut returned = Vec::with_capacity(held.len());
-        for slot in held {
-            let Some(mut entry) = self.release(*slot) else {
-                continue;
-            };
-            entry.redelivered = true;
-            entry.returns = entry.returns.saturating_add(1);
-            if entry.stored {
-                self.notices.returned(entry.position, entry.returns);
-            }
-            returned.push(entry);
-        }
-        returned
-    }
-
-    /// Puts messages back to their places.
-    pub fn put_back(&mut self, returned: Vec<Entry>) {
-        if !self.deleted {
-            self.ready.put_back(returned);
-            self.ready.trim(self.delivered, self.batch);
-        }
-    }
-
-    /// Takes messages out for good. With `dead_letter` they are returned, still
-    /// in the store: they leave it together with their copies' arrival.
-    pub fn discard(&mut self, held: &[HeldSlot], dead_letter: bool) -> Vec<Entry> {
-        if dead_letter {
-            return held.iter().filter_map(|slot| self.release(*slot)).collect();
-        }
-        self.acknowledge(held);
-        Vec::new()
+        Pause::Budget
     }
 
     /// Hands the first ready message to `take`, with how many remain ready.
-    /// While it is on its way from the store, `who` is noted to be woken.
+    /// While it is on its way from the store, `who` is noted to be woken. One
+    /// whose time is over has to be taken away first.
     pub fn get<R, W: Wake + 'static>(
         &mut self,
         no_ack: bool,
@@ -293,18 +312,17 @@ impl QueueCore {
             self.note_waiting(who);
             return Got::NotYet;
         };
+        let counts = self.settings.counts();
         let remaining = self.ready.len();
         if no_ack {
-            let taken = take(&delivery_of(&entry, None), remaining);
+            let taken = take(&delivery_of(&entry, counts, None), remaining);
             self.forget(&entry);
             return Got::Message(taken);
         }
+        self.ready.handed_out(&entry);
         let vacant = self.held.vacant_entry();
         let held = Some(HeldSlot(vacant.key() as u32));
-        let taken = take(&delivery_of(&entry, held), remaining);
-        if entry.stored {
-            self.delivered = self.delivered.max(entry.position);
-        }
+        let taken = take(&delivery_of(&entry, counts, held), remaining);
         vacant.insert(Held {
             entry,
             consumer: None,
@@ -333,15 +351,17 @@ impl QueueCore {
         self.ready.purge(&mut self.notices)
     }
 
-    /// What is to be read back from the store now, for [`QueueCore::receive`].
-    pub fn wanted(&mut self) -> Option<Wanted> {
+    /// What is to be read back from the store now, for [`QueueCore::receive`],
+    /// and what it is stored under.
+    pub fn wanted(&mut self) -> Option<(QueueId, Wanted)> {
         self.ready.wanted()
     }
 
     /// Takes what was read back from the store. Returns how many messages turn
     /// out to be missing there.
     pub fn receive(&mut self, page: Page, effects: &mut Effects) -> u64 {
-        let Some(missing) = self.ready.receive(page, self.delivered) else {
+        self.has_deadlines |= page.messages.iter().any(|m| m.deadline.is_some());
+        let Some(missing) = self.ready.receive(page) else {
             return 0;
         };
         self.wake_waiting(effects);
@@ -367,12 +387,20 @@ impl QueueCore {
         self.consumers.enter_ring(slot);
     }
 
-    /// Takes note of what a store held.
-    pub fn restore(&mut self, remainder: Remainder) {
-        self.last_position = remainder.last;
-        self.delivered = remainder.delivered;
-        self.delivered_told = remainder.delivered;
-        self.ready.restore(remainder);
+    /// Takes note of what a store held in one of the lanes.
+    pub fn restore(&mut self, lane: QueueId, remainder: Remainder) {
+        self.ready.restore(lane, remainder);
+    }
+
+    /// Goes by other settings from now on. Messages that are there keep their
+    /// deadlines.
+    pub fn configure(&mut self, settings: Arc<Settings>) {
+        let bytes = settings.max_length_bytes.is_some();
+        if bytes != self.settings.max_length_bytes.is_some() {
+            self.ready.count_bytes(bytes);
+        }
+        self.settings = settings;
+        self.make_room();
     }
 
     /// Empties the queue for good; its consumers are to be told.
@@ -382,6 +410,7 @@ impl QueueCore {
             effects.cancel_later(consumer.into_subscriber());
         }
         self.held = Slab::new();
+        self.retries = Retries::default();
         self.wake_waiting(effects);
         let ready = self.ready.len();
         self.ready.clear();
@@ -390,24 +419,17 @@ impl QueueCore {
 
     /// Tells the store what has gathered to be told.
     pub fn notify(&mut self, store: &dyn Store, effects: &mut Effects) {
-        self.note_delivered();
+        self.ready.note_delivered(&mut self.notices);
         self.notices.send(store, effects);
     }
 
     /// The same, with somebody else to tell it.
     pub fn hand_over_notices(&mut self, to: &mut Vec<Record<'static>>) {
-        self.note_delivered();
+        self.ready.note_delivered(&mut self.notices);
         self.notices.hand_over(to);
     }
 
-    fn note_delivered(&mut self) {
-        if self.delivered > self.delivered_told {
-            self.delivered_told = self.delivered;
-            self.notices.delivered(self.delivered);
-        }
-    }
-
-    fn release(&mut self, slot: HeldSlot) -> Option<Entry> {
+    pub(super) fn release(&mut self, slot: HeldSlot) -> Option<Entry> {
         let held = self.held.try_remove(slot.0 as usize)?;
         if let Some(consumer) = held.consumer {
             self.consumers.release(consumer);
@@ -416,11 +438,8 @@ impl QueueCore {
     }
 
     /// Notes for the store that a message is gone.
-    fn forget(&mut self, entry: &Entry) {
-        if entry.stored {
-            let position = entry.position;
-            self.notices.settled(position, position, entry.stored_len());
-        }
+    pub(super) fn forget(&mut self, entry: &Entry) {
+        self.ready.forget(entry, &mut self.notices);
     }
 }
 
@@ -428,10 +447,13 @@ fn hold(held: &mut Slab<Held>, entry: Entry, consumer: Option<ConsumerSlot>) -> 
     HeldSlot(held.insert(Held { entry, consumer }) as u32)
 }
 
-fn delivery_of(entry: &Entry, held: Option<HeldSlot>) -> Delivery<'_> {
+/// How a message is handed out.
+fn delivery_of(entry: &Entry, counts: Counts, held: Option<HeldSlot>) -> Delivery<'_> {
+    let attempts = counts.of(entry.attempts);
     Delivery {
         message: entry.message.view(),
         redelivered: entry.redelivered,
+        attempts,
         held,
     }
 }

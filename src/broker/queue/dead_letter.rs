@@ -9,7 +9,10 @@ use bytes::BytesMut;
 
 use super::Queue;
 use super::backlog::Entry;
+use super::settings::Settings;
 use crate::base::clock::Now;
+use crate::base::ids::QueueId;
+use crate::broker::attempts::ReturnCause;
 use crate::broker::message::{Content, Message};
 use crate::broker::store::Record;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
@@ -19,6 +22,12 @@ use crate::wire::{Body, FieldTable, FieldValue, Properties};
 pub enum DeathReason {
     /// A consumer refused it without requeueing it.
     Rejected,
+    /// Its time was over.
+    Expired,
+    /// There was no room for it.
+    MaxLength,
+    /// It failed too often.
+    DeliveryLimit,
 }
 
 impl DeathReason {
@@ -26,6 +35,9 @@ impl DeathReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::MaxLength => "maxlen",
+            Self::DeliveryLimit => "delivery_limit",
         }
     }
 }
@@ -54,14 +66,26 @@ impl DeadLetterTarget {
 #[derive(Debug)]
 pub struct DeadLetter {
     queue: Arc<Queue>,
+    /// What the queue went by when it died.
+    settings: Arc<Settings>,
+    /// What it is stored under, if it is.
+    lane: QueueId,
     entry: Entry,
     reason: DeathReason,
 }
 
 impl DeadLetter {
-    pub(super) fn new(queue: &Arc<Queue>, entry: Entry, reason: DeathReason) -> Self {
+    pub(super) fn new(
+        queue: &Arc<Queue>,
+        settings: Arc<Settings>,
+        lane: QueueId,
+        entry: Entry,
+        reason: DeathReason,
+    ) -> Self {
         Self {
             queue: Arc::clone(queue),
+            settings,
+            lane,
             entry,
             reason,
         }
@@ -77,6 +101,20 @@ impl DeadLetter {
         &self.queue
     }
 
+    /// Where it goes, if anywhere.
+    pub fn target(&self) -> Option<&DeadLetterTarget> {
+        self.settings.dead_letter.as_ref()
+    }
+
+    /// Whether it died of `basic.reject`: its copies count as handed out before.
+    pub fn was_rejected(&self) -> bool {
+        let by_consumer = matches!(
+            self.reason,
+            DeathReason::Rejected | DeathReason::DeliveryLimit
+        );
+        by_consumer && self.entry.attempts.cause == Some(ReturnCause::Rejected)
+    }
+
     /// Why it died.
     pub fn reason(&self) -> DeathReason {
         self.reason
@@ -85,25 +123,33 @@ impl DeadLetter {
     /// What its queue's store is told once its copies are there, if it has it.
     pub(in crate::broker) fn settled(&self) -> Option<Record<'static>> {
         self.entry.stored.then(|| Record::Settle {
-            queue: self.queue.id(),
+            queue: self.lane,
             first: self.entry.position,
             last: self.entry.position,
             bytes: self.entry.stored_len(),
         })
     }
 
-    /// The properties it carries on with: deaths noted, expiration put aside.
-    pub fn properties(&self, now: Now) -> BytesMut {
-        let view = self.message().view();
-        // Checked when the message came in; an empty default keeps it moving.
-        let properties = Properties::parse(view.properties).unwrap_or_default();
+    /// The headers it carries on with: its deaths, this one noted.
+    pub fn headers(&self, now: Now) -> FieldTable {
+        let properties = self.own_properties();
         let mut headers = properties.headers_table().unwrap_or_default();
         self.note_death(&mut headers, &properties, now);
+        headers
+    }
+
+    /// The properties it carries on with: expiration put aside.
+    pub fn properties(&self, headers: &FieldTable) -> BytesMut {
         Properties {
             expiration: None,
-            ..properties
+            ..self.own_properties()
         }
-        .with_headers(&headers)
+        .with_headers(headers)
+    }
+
+    fn own_properties(&self) -> Properties<'_> {
+        // Checked when the message came in; an empty default keeps it moving.
+        Properties::parse(self.message().view().properties).unwrap_or_default()
     }
 
     /// Its content, ready to be published to the dead-letter exchange.
@@ -144,17 +190,20 @@ impl DeadLetter {
             _ => self.first_death(headers, properties, now),
         };
         deaths.insert(0, FieldValue::Table(latest));
-        headers.set("x-death", FieldValue::Array(deaths));
-        for (name, value) in [
-            ("reason", &reason),
-            ("queue", &queue),
-            ("exchange", &exchange),
-        ] {
-            let first = format!("x-first-death-{name}");
-            if !self.message().is_dead_lettered() || headers.get(&first).is_none() {
-                headers.set(&first, value.clone());
-            }
-            headers.set(&format!("x-last-death-{name}"), value.clone());
+        // Behind the client's own headers and in the order of their names, as
+        // RabbitMQ has them.
+        headers.push("x-death", FieldValue::Array(deaths));
+        let parts = [("exchange", exchange), ("queue", queue), ("reason", reason)];
+        for (name, value) in &parts {
+            let name = format!("x-first-death-{name}");
+            let former = headers.remove(&name);
+            let first = former.filter(|_| self.message().is_dead_lettered());
+            headers.push(&name, first.unwrap_or_else(|| value.clone()));
+        }
+        for (name, value) in parts {
+            let name = format!("x-last-death-{name}");
+            headers.remove(&name);
+            headers.push(&name, value);
         }
     }
 
@@ -189,6 +238,27 @@ impl DeadLetter {
         }
         death
     }
+}
+
+/// Whether a message goes round in a circle if it goes to `queue`: it died there
+/// before, and nobody has rejected it since (`semantics` 12).
+pub fn is_cycle(headers: &FieldTable, queue: &str) -> bool {
+    let Some(FieldValue::Array(deaths)) = headers.get("x-death") else {
+        return false;
+    };
+    for death in deaths {
+        let FieldValue::Table(death) = death else {
+            continue;
+        };
+        let is = |name, value: &str| death.get(name).and_then(FieldValue::as_str) == Some(value);
+        if is("reason", DeathReason::Rejected.name()) {
+            return false;
+        }
+        if is("queue", queue) {
+            return true;
+        }
+    }
+    false
 }
 
 fn octets(octets: &[u8]) -> FieldValue {

@@ -3,12 +3,14 @@
 use std::cell::OnceCell;
 
 use crate::broker::message::{Content, Message, MessageView};
+use crate::wire::Properties;
 
 /// A message on its way into queues.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     origin: Origin<'a>,
     expiration: Option<u64>,
+    redelivered: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +34,7 @@ impl<'a> Incoming<'a> {
                 detached: OnceCell::new(),
             },
             expiration: None,
+            redelivered: false,
         }
     }
 
@@ -40,12 +43,27 @@ impl<'a> Incoming<'a> {
         Self {
             origin: Origin::Kept(message),
             expiration: None,
+            redelivered: false,
         }
     }
 
     /// The same, to expire that many milliseconds after it has come.
     pub fn expiring(self, expiration: Option<u64>) -> Self {
         Self { expiration, ..self }
+    }
+
+    /// The same, marked as handed out before: a dead letter that was rejected
+    /// (`semantics` 10).
+    pub fn redelivered(self, redelivered: bool) -> Self {
+        Self {
+            redelivered,
+            ..self
+        }
+    }
+
+    /// Whether it counts as handed out before.
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
     }
 
     /// Milliseconds after which it expires, as its publisher has it.
@@ -59,6 +77,12 @@ impl<'a> Incoming<'a> {
             Origin::Read { content, .. } => content.view(),
             Origin::Kept(message) => message.view(),
         }
+    }
+
+    /// The priority it asks for.
+    pub fn priority(&self) -> Option<u8> {
+        // Checked when it came in; what can't be read asks for none.
+        Properties::parse(self.view().properties).ok()?.priority
     }
 
     /// The message, detached.

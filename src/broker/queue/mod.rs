@@ -4,9 +4,15 @@ mod backlog;
 mod consumers;
 mod core;
 mod dead_letter;
+mod deadlines;
 mod incoming;
+mod lane;
 mod notices;
+mod ready;
 mod residency;
+mod retries;
+mod settings;
+mod settling;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,21 +21,27 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use self::backlog::Entry;
 pub use self::consumers::{ConsumerSlot, ConsumerSpec, has_single_active};
-pub use self::core::{QueueCore, Settlement};
-pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason};
+pub use self::core::{Pause, QueueCore, Settlement};
+pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason, is_cycle};
 pub use self::incoming::Incoming;
 pub use self::residency::{Marks, Residency};
+pub use self::retries::{Delayed, DelayedRetry};
+pub use self::settings::{Overflow, Priorities, Settings};
 
 use self::consumers::Detached;
 use super::effects::Effects;
 use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
 use super::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
+use super::timers::Timers;
+use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
 
 /// How many messages are delivered before the lock is given to somebody else.
 const DISPATCH_BUDGET: usize = 512;
+/// How many messages are taken away at a time because their time is over.
+const EXPIRY_BUDGET: usize = 1024;
 
 /// How full a queue is and who uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +50,8 @@ pub struct QueueCounts {
     pub ready: u64,
     /// Messages handed out and not settled yet.
     pub unacked: u64,
+    /// Messages that came back and wait to be tried again.
+    pub delayed: u64,
     /// Consumers attached.
     pub consumers: u64,
 }
@@ -54,6 +68,37 @@ pub enum Got<R> {
     NotYet,
 }
 
+/// What became of a message that was offered to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// The queue has it, or had it already.
+    Taken,
+    /// There is no room: its publisher is to hear so.
+    Refused,
+}
+
+/// What a queue shares with others.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Where stored messages are kept.
+    pub store: Arc<dyn Store>,
+    /// What it goes by with a long backlog.
+    pub residency: Arc<Residency>,
+    /// Where it asks to be called at a time.
+    pub timers: Arc<Timers<Queue>>,
+}
+
+impl Surroundings {
+    /// With no time asked for yet.
+    pub fn new(store: Arc<dyn Store>, residency: Arc<Residency>) -> Self {
+        Self {
+            store,
+            residency,
+            timers: Arc::default(),
+        }
+    }
+}
+
 /// A queue: what it was declared as, and its state behind its lock.
 #[derive(Debug)]
 pub struct Queue {
@@ -61,32 +106,30 @@ pub struct Queue {
     vhost: Arc<str>,
     spec: QueueSpec,
     owner: Option<ConnectionId>,
-    dead_letter: Option<DeadLetterTarget>,
     store: Arc<dyn Store>,
+    timers: Arc<Timers<Queue>>,
     deleted: AtomicBool,
     core: Mutex<QueueCore>,
 }
 
 impl Queue {
-    /// An empty queue. `owner` is the connection an exclusive queue belongs to,
-    /// `residency` what it goes by with a long backlog.
+    /// An empty queue. `owner` is the connection an exclusive queue belongs to.
     pub fn new(
         id: QueueId,
         vhost: Arc<str>,
         spec: QueueSpec,
         owner: Option<ConnectionId>,
-        store: Arc<dyn Store>,
-        residency: Arc<Residency>,
+        around: &Surroundings,
     ) -> Self {
-        let dead_letter = DeadLetterTarget::from_arguments(&spec.arguments);
-        let core = QueueCore::new(id, &spec, residency);
+        let settings = Arc::new(Settings::of(&spec.arguments));
+        let core = QueueCore::new(id, &spec, settings, Arc::clone(&around.residency));
         Self {
             id,
             vhost,
             spec,
             owner,
-            dead_letter,
-            store,
+            store: Arc::clone(&around.store),
+            timers: Arc::clone(&around.timers),
             deleted: AtomicBool::new(false),
             core: Mutex::new(core),
         }
@@ -117,9 +160,16 @@ impl Queue {
         self.owner
     }
 
-    /// Where its dead letters go, if anywhere.
-    pub fn dead_letter(&self) -> Option<&DeadLetterTarget> {
-        self.dead_letter.as_ref()
+    /// What it goes by.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(self.core.lock().settings())
+    }
+
+    /// Has it go by other settings from now on.
+    pub fn configure(self: &Arc<Self>, settings: Arc<Settings>, effects: &mut Effects) {
+        let mut core = self.core.lock();
+        core.configure(settings);
+        self.serve(core, effects);
     }
 
     /// How full it is and who uses it.
@@ -133,8 +183,14 @@ impl Queue {
     }
 
     /// Takes a message: hands it to a waiting consumer or keeps it.
-    pub fn push(&self, incoming: &Incoming<'_>, effects: &mut Effects) {
-        self.core.lock().push(incoming, &*self.store, effects);
+    pub fn push(self: &Arc<Self>, incoming: &Incoming<'_>, effects: &mut Effects) -> Pushed {
+        let mut core = self.core.lock();
+        let pushed = core.push(incoming, &*self.store, effects);
+        if core.is_timed() || core.settings().is_limited() {
+            core.expire(EXPIRY_BUDGET, effects.now());
+            self.let_go(core, effects);
+        }
+        pushed
     }
 
     /// Settles messages that were handed out, then serves whoever became ready.
@@ -145,8 +201,8 @@ impl Queue {
         effects: &mut Effects,
     ) {
         let mut core = self.core.lock();
-        let returned = self.take(&mut core, held, settlement, effects);
-        core.put_back(returned);
+        let returned = take(&mut core, held, settlement);
+        core.put_back(returned, effects);
         self.serve(core, effects);
     }
 
@@ -161,42 +217,38 @@ impl Queue {
         effects: &mut Effects,
     ) -> Vec<Entry> {
         let mut core = self.core.lock();
-        let returned = self.take(&mut core, held, settlement, effects);
+        let returned = take(&mut core, held, settlement);
         core.hand_over_notices(records);
+        self.hand_over_dying(&mut core, effects);
         returned
-    }
-
-    /// Takes messages from who holds them; returns those to be put back.
-    fn take(
-        self: &Arc<Self>,
-        core: &mut QueueCore,
-        held: &[HeldSlot],
-        settlement: Settlement,
-        effects: &mut Effects,
-    ) -> Vec<Entry> {
-        match settlement {
-            Settlement::Acknowledge => core.acknowledge(held),
-            Settlement::Requeue => return core.take_back(held),
-            Settlement::Discard(reason) => {
-                for entry in core.discard(held, self.dead_letter.is_some()) {
-                    effects.dead_letter(DeadLetter::new(self, entry, reason));
-                }
-            }
-        }
-        Vec::new()
     }
 
     /// Puts messages back to their places, then serves whoever waits.
     pub(super) fn put_back(self: &Arc<Self>, returned: Vec<Entry>, effects: &mut Effects) {
         let mut core = self.core.lock();
-        core.put_back(returned);
+        core.put_back(returned, effects);
         self.serve(core, effects);
     }
 
     /// Gives a message its place, to which it comes with [`Queue::arrive`] once
-    /// it is in the store. `None` when the queue is gone.
-    pub(super) fn reserve(&self, incoming: &Incoming<'_>, effects: &Effects) -> Option<Entry> {
-        self.core.lock().reserve(incoming, effects)
+    /// it is in the store, and says what it is stored under.
+    ///
+    /// # Errors
+    /// What became of it when it doesn't get one.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        incoming: &Incoming<'_>,
+        effects: &mut Effects,
+    ) -> Result<(QueueId, Entry), Pushed> {
+        let mut core = self.core.lock();
+        let reserved = core.reserve(incoming, effects);
+        self.hand_over_dying(&mut core, effects);
+        reserved
+    }
+
+    /// Takes a place back that was given to a message that doesn't come.
+    pub(super) fn release(&self, entry: &Entry) {
+        self.core.lock().release_place(entry);
     }
 
     /// Takes a message that had its place given, then serves whoever waits.
@@ -209,6 +261,7 @@ impl Queue {
     ) {
         let mut core = self.core.lock();
         core.arrive(entry, batch);
+        core.make_room();
         self.serve(core, effects);
     }
 
@@ -216,11 +269,14 @@ impl Queue {
     /// the store and asks it for more.
     fn serve<'a>(self: &'a Arc<Self>, mut core: MutexGuard<'a, QueueCore>, effects: &mut Effects) {
         loop {
-            let more = core.dispatch(DISPATCH_BUDGET, effects);
-            self.let_go(core, effects);
-            if !more {
-                return;
+            match core.dispatch(DISPATCH_BUDGET, effects) {
+                Pause::Idle => return self.let_go(core, effects),
+                Pause::Budget => {}
+                Pause::Expired => {
+                    core.expire(EXPIRY_BUDGET, effects.now());
+                }
             }
+            self.let_go(core, effects);
             core = self.core.lock();
         }
     }
@@ -229,11 +285,15 @@ impl Queue {
     /// messages that are to be read back.
     fn let_go(self: &Arc<Self>, mut core: MutexGuard<'_, QueueCore>, effects: &mut Effects) {
         core.notify(&*self.store, effects);
-        let wanted = core.wanted();
+        self.hand_over_dying(&mut core, effects);
+        if let Some((before, at)) = core.new_alarm() {
+            self.timers.set(self.id, before, at, Arc::downgrade(self));
+        }
+        let wanted: Vec<_> = std::iter::from_fn(|| core.wanted()).collect();
         drop(core);
-        if let Some(wanted) = wanted {
+        for (lane, wanted) in wanted {
             self.store.load(Load {
-                queue: self.id,
+                queue: lane,
                 from: wanted.from,
                 to: wanted.to,
                 bytes: wanted.bytes,
@@ -241,6 +301,49 @@ impl Queue {
                 receiver: Arc::clone(self) as Arc<dyn Receiver>,
             });
         }
+    }
+
+    /// Gives what died here to whoever carries it on.
+    fn hand_over_dying(self: &Arc<Self>, core: &mut QueueCore, effects: &mut Effects) {
+        for (lane, entry, reason) in core.take_dying() {
+            let settings = Arc::clone(core.settings());
+            effects.dead_letter(DeadLetter::new(self, settings, lane, entry, reason));
+        }
+    }
+
+    /// Sees to what is due: called at the time the queue asked for.
+    pub fn on_time(self: &Arc<Self>, effects: &mut Effects) {
+        let now = effects.now();
+        let mut core = self.core.lock();
+        core.alarm_over();
+        core.retry(now);
+        core.make_room();
+        core.expire(EXPIRY_BUDGET, now);
+        if core.is_unused(now) && !self.is_deleted() {
+            effects.expired(Arc::clone(self));
+        }
+        self.serve(core, effects);
+    }
+
+    /// Notes a use of the queue that leaves no other trace: it was declared.
+    pub fn touch(self: &Arc<Self>, effects: &mut Effects) {
+        let mut core = self.core.lock();
+        if core.settings().expires.is_some() {
+            core.touch(effects.now());
+            self.let_go(core, effects);
+        }
+    }
+
+    /// Has a queue that was restored go on where it was.
+    pub fn resume_after_restart(self: &Arc<Self>, effects: &mut Effects) {
+        let mut core = self.core.lock();
+        core.touch(effects.now());
+        self.serve(core, effects);
+    }
+
+    /// Whether nobody has used it for longer than it is to be kept then.
+    pub fn is_unused(&self, now: Now) -> bool {
+        self.core.lock().is_unused(now)
     }
 
     /// Attaches a consumer and serves it.
@@ -289,13 +392,14 @@ impl Queue {
     ) {
         let mut core = self.core.lock();
         let detached = core.detach(slot);
+        core.touch(effects.now());
         let held = held();
         if detached == Detached::Succeeded || !held.is_empty() {
-            let returned = self.take(&mut core, &held, settlement, effects);
-            core.put_back(returned);
+            let returned = take(&mut core, &held, settlement);
+            core.put_back(returned, effects);
             self.serve(core, effects);
         } else {
-            drop(core);
+            self.let_go(core, effects);
         }
         if detached == Detached::Last && self.spec.auto_delete && !self.is_deleted() {
             effects.unused(Arc::clone(self));
@@ -319,6 +423,8 @@ impl Queue {
         take: impl FnOnce(&Delivery<'_>, u64) -> R,
     ) -> Got<R> {
         let mut core = self.core.lock();
+        core.touch(effects.now());
+        while core.is_timed() && core.expire(EXPIRY_BUDGET, effects.now()) {}
         let got = core.get(no_ack, who, take);
         self.let_go(core, effects);
         got
@@ -332,10 +438,11 @@ impl Queue {
         purged
     }
 
-    /// Leaves to the store what it held. For recovery, before anybody uses the
-    /// queue: messages are read back when they are asked for.
-    pub fn restore(&self, remainder: Remainder) {
-        self.core.lock().restore(remainder);
+    /// Leaves to the store what it held in one of the queue's lanes. For recovery,
+    /// before anybody uses the queue: messages are read back when they are asked
+    /// for.
+    pub fn restore(&self, lane: QueueId, remainder: Remainder) {
+        self.core.lock().restore(lane, remainder);
     }
 
     /// Deletes the queue: its messages are gone, its consumers are to be told.
@@ -381,16 +488,38 @@ impl Queue {
     }
 }
 
+/// Takes messages from who holds them; returns those to be put back.
+fn take(core: &mut QueueCore, held: &[HeldSlot], settlement: Settlement) -> Vec<Entry> {
+    match settlement {
+        Settlement::Acknowledge => core.acknowledge(held),
+        Settlement::Requeue(cause) => return core.take_back(held, cause),
+        Settlement::Discard(cause) => core.discard(held, cause),
+    }
+    Vec::new()
+}
+
 impl Receiver for Queue {
-    fn receive(self: Arc<Self>, page: Page) {
+    fn receive(self: Arc<Self>, page: Page, now: Now) {
         let mut effects = Effects::default();
+        effects.set_now(now);
         let mut core = self.core.lock();
         let missing = core.receive(page, &mut effects);
         if missing > 0 {
             let (queue, vhost) = (&*self.spec.name, &*self.vhost);
             tracing::error!(queue, vhost, missing, "messages are missing from the store");
         }
-        self.serve(core, &mut effects);
+        // What dies is carried on by whoever knows the virtual host: that is
+        // seen to at once, but not on the store's thread.
+        while core.dispatch(DISPATCH_BUDGET, &mut effects) == Pause::Budget {
+            self.let_go(core, &mut effects);
+            core = self.core.lock();
+        }
+        if core.has_to_make_room()
+            && let Some((before, at)) = core.alarm_at(now.unix_ms)
+        {
+            self.timers.set(self.id, before, at, Arc::downgrade(&self));
+        }
+        self.let_go(core, &mut effects);
         effects.wake_all();
     }
 }

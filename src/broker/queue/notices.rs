@@ -1,13 +1,13 @@
 //! What a queue has to tell its store, gathered over one hold of its lock.
 
 use crate::base::ids::{Position, QueueId};
+use crate::broker::attempts::Attempts;
 use crate::broker::effects::Effects;
 use crate::broker::store::{Record, Store};
 
 /// Notices for the store. Memory for them is kept from one time to the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Notices {
-    queue: QueueId,
     records: Vec<Record<'static>>,
 }
 
@@ -15,17 +15,13 @@ pub(super) struct Notices {
 const KEPT: usize = 256;
 
 impl Notices {
-    pub(super) fn new(queue: QueueId) -> Self {
-        Self {
-            queue,
-            records: Vec::new(),
-        }
-    }
-
     /// Stored messages are gone. What follows on what was noted before becomes
     /// one notice with it.
-    pub(super) fn settled(&mut self, from: Position, to: Position, octets: u64) {
-        if let Some(Record::Settle { last, bytes, .. }) = self.records.last_mut()
+    pub(super) fn settled(&mut self, lane: QueueId, from: Position, to: Position, octets: u64) {
+        if let Some(Record::Settle {
+            queue, last, bytes, ..
+        }) = self.records.last_mut()
+            && *queue == lane
             && last.0 + 1 == from.0
         {
             *last = to;
@@ -33,28 +29,25 @@ impl Notices {
             return;
         }
         self.records.push(Record::Settle {
-            queue: self.queue,
+            queue: lane,
             first: from,
             last: to,
             bytes: octets,
         });
     }
 
-    /// A stored message came back for the `returns`th time.
-    pub(super) fn returned(&mut self, position: Position, returns: u32) {
+    /// A stored message came back, and how it has fared so far.
+    pub(super) fn returned(&mut self, lane: QueueId, position: Position, attempts: Attempts) {
         self.records.push(Record::Return {
-            queue: self.queue,
+            queue: lane,
             position,
-            returns,
+            attempts,
         });
     }
 
     /// Stored messages up to a place were handed out.
-    pub(super) fn delivered(&mut self, up_to: Position) {
-        self.records.push(Record::Deliver {
-            queue: self.queue,
-            up_to,
-        });
+    pub(super) fn delivered(&mut self, lane: QueueId, up_to: Position) {
+        self.records.push(Record::Deliver { queue: lane, up_to });
     }
 
     /// Tells the store, all in one.

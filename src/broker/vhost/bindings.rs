@@ -146,7 +146,10 @@ fn replay(topology: &Topology, source: ExchangeId, target: &Target, effects: &mu
     for remembered in past.unwrap_or_default() {
         let incoming = remembered.incoming();
         match target {
-            Target::Queue(queue) => queue.push(&incoming, effects),
+            // A queue that has no room for it goes without.
+            Target::Queue(queue) => {
+                queue.push(&incoming, effects);
+            }
             Target::Exchange(id) => {
                 let copies: Vec<&[u8]> = remembered.copies.iter().map(|key| &key[..]).collect();
                 let keys = RoutingKeys::with_copies(incoming.view().routing_key, &copies);

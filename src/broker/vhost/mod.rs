@@ -21,7 +21,7 @@ pub use self::settings::{VhostLimits, VhostSettings};
 
 use super::change::Change;
 use super::effects::Effects;
-use super::queue::{Queue, Residency};
+use super::queue::{Queue, Surroundings};
 use super::replies::Replies;
 use super::resource::{Resource, access_refused};
 use super::routing::{PublishTarget, RoutingKeys, Traits};
@@ -60,9 +60,8 @@ impl QueueIds {
 #[derive(Debug)]
 pub struct Vhost {
     name: Arc<str>,
-    store: Arc<dyn Store>,
     ids: Arc<QueueIds>,
-    residency: Arc<Residency>,
+    around: Surroundings,
     topology: RwLock<Topology>,
     generation: AtomicU64,
     replies: Replies,
@@ -73,19 +72,13 @@ pub struct Vhost {
 
 impl Vhost {
     /// A virtual host with nothing in it but the exchanges every one has.
-    pub fn new(
-        name: Arc<str>,
-        store: Arc<dyn Store>,
-        ids: Arc<QueueIds>,
-        residency: Arc<Residency>,
-    ) -> Self {
+    pub fn new(name: Arc<str>, ids: Arc<QueueIds>, around: Surroundings) -> Self {
         let mut topology = Topology::default();
         exchanges::predeclare(&mut topology);
         Self {
             name,
-            store,
             ids,
-            residency,
+            around,
             topology: RwLock::new(topology),
             generation: AtomicU64::new(0),
             replies: Replies::default(),
@@ -115,7 +108,7 @@ impl Vhost {
         let change = Change::VhostDeleted {
             vhost: Arc::clone(&self.name),
         };
-        self.store.append(&[Record::Topology(&change)])
+        self.around.store.append(&[Record::Topology(&change)])
     }
 
     /// Whether it may still be declared in. To be asked with the topology locked.
@@ -129,7 +122,7 @@ impl Vhost {
 
     /// Where its durable things are kept.
     pub fn store(&self) -> &dyn Store {
-        &*self.store
+        &*self.around.store
     }
 
     /// Who waits for direct replies.
@@ -184,9 +177,8 @@ impl Vhost {
 
     /// A queue that nobody knows yet.
     fn new_queue(&self, id: QueueId, spec: QueueSpec, owner: Option<ConnectionId>) -> Arc<Queue> {
-        let (vhost, store) = (Arc::clone(&self.name), Arc::clone(&self.store));
-        let residency = Arc::clone(&self.residency);
-        Arc::new(Queue::new(id, vhost, spec, owner, store, residency))
+        let vhost = Arc::clone(&self.name);
+        Arc::new(Queue::new(id, vhost, spec, owner, &self.around))
     }
 
     /// To be called with the topology locked, once it has changed.
@@ -196,7 +188,7 @@ impl Vhost {
             return;
         }
         let records: Vec<_> = durable.iter().map(Record::Topology).collect();
-        effects.stored(self.store.append(&records));
+        effects.stored(self.around.store.append(&records));
     }
 
     /// The changes that `gone` amount to.

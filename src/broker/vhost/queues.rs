@@ -33,7 +33,9 @@ impl Vhost {
         effects: &mut Effects,
     ) -> Result<Arc<Queue>, Refusal> {
         if request.passive {
-            return self.queue(request.queue, as_);
+            let queue = self.queue(request.queue, as_)?;
+            queue.touch(effects);
+            return Ok(queue);
         }
         let given = without_line_ends(request.queue);
         let is_named = !given.is_empty();
@@ -56,6 +58,7 @@ impl Vhost {
         }
         let owner = request.exclusive.then_some(as_);
         if let Some(queue) = self.declared(&self.topology.read(), &spec, owner)? {
+            queue.touch(effects);
             return Ok(queue);
         }
         let title = self.queue_title(&spec.name);
@@ -66,6 +69,7 @@ impl Vhost {
         let mut topology = self.topology.write();
         // Another connection may have declared it in between.
         if let Some(queue) = self.declared(&topology, &spec, owner)? {
+            queue.touch(effects);
             return Ok(queue);
         }
         self.check_room(&topology, title)?;
@@ -131,6 +135,7 @@ impl Vhost {
             spec: spec.clone(),
         });
         let queue = self.new_queue(id, spec, owner);
+        queue.touch(effects);
         topology.insert_queue(&queue);
         self.changed(change.as_slice(), effects);
         queue
@@ -193,6 +198,22 @@ impl Vhost {
             .queue(&**queue.name())
             .is_some_and(|current| Arc::ptr_eq(current, queue));
         if is_declared {
+            queue.delete(effects);
+            self.forget_queue(&mut topology, queue, effects);
+        }
+    }
+
+    /// Deletes a queue that nobody has used for longer than it is to be kept then,
+    /// unless somebody does now.
+    pub fn expire_queue(&self, queue: &Arc<Queue>, effects: &mut Effects) {
+        // A declaration that finds the queue has the topology locked, too: it
+        // comes before this and counts as a use, or after it and finds none.
+        let mut topology = self.topology.write();
+        let is_declared = topology
+            .queue(&**queue.name())
+            .is_some_and(|current| Arc::ptr_eq(current, queue));
+        if is_declared && queue.is_unused(effects.now()) {
+            tracing::info!(queue = %queue.name(), vhost = %self.name, "deleted, as nobody used it");
             queue.delete(effects);
             self.forget_queue(&mut topology, queue, effects);
         }

@@ -26,6 +26,10 @@ pub struct StoredMessage<'a> {
     pub redelivered: bool,
     /// How often it came back to the queue.
     pub returns: u32,
+    /// How many of these were failed attempts.
+    pub failures: u16,
+    /// Why it came back last.
+    pub last_return: Option<&'static str>,
     /// When it expires, milliseconds since 1970.
     pub deadline: Option<u64>,
 }
@@ -50,6 +54,8 @@ impl StoredMessage<'_> {
             "routing_key": text(self.routing_key),
             "redelivered": self.redelivered,
             "returns": self.returns,
+            "failures": self.failures,
+            "last_return": self.last_return,
             "expires_ms": self.deadline,
             "properties": properties(self.properties),
             "payload_bytes": self.body.len(),
@@ -71,7 +77,13 @@ impl StoredMessage<'_> {
         }
         if self.returns > 0 {
             // Writing to a string can't fail.
-            write!(lines, ", came back: {}", self.returns).ok();
+            let (returns, failures) = (self.returns, self.failures);
+            let last = self.last_return.unwrap_or("unknown");
+            write!(
+                lines,
+                ", came back: {returns} (failed: {failures}, last: {last})"
+            )
+            .ok();
         }
         if let Some(deadline) = self.deadline {
             write!(lines, ", expires {}", utc(deadline)).ok();
@@ -214,6 +226,8 @@ mod tests {
             body,
             redelivered: true,
             returns: 2,
+            failures: 1,
+            last_return: Some("rejected"),
             deadline: Some(1_700_000_000_000),
         };
         message.render(format)
@@ -253,6 +267,8 @@ mod tests {
             "routing_key": "eu.new",
             "redelivered": true,
             "returns": 2,
+            "failures": 1,
+            "last_return": "rejected",
             "expires_ms": 1_700_000_000_000_u64,
             "properties": {
                 "content_type": "text/plain",
@@ -306,7 +322,7 @@ mod tests {
         let headers = FieldTable::from_iter([("retries", FieldValue::I32(1))]);
         let shown = message(&properties_of(&headers), b"a\x1b[2Jb\nc", Format::Table);
         let expected = "position 7, exchange 'orders', routing key 'eu.new', 8 bytes, \
-                        handed out before, came back: 2, expires 2023-11-14T22:13:20.000Z\n  \
+                        handed out before, came back: 2 (failed: 1, last: rejected), expires 2023-11-14T22:13:20.000Z\n  \
                         content_type: \"text/plain\"\n  headers: {\"retries\":1}\n  priority: 3\n  \
                         type: \"order\"\n  a\\u{1b}[2Jb\\nc";
         assert_eq!(shown, expected);

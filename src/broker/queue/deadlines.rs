@@ -1,0 +1,84 @@
+//! What happens in a queue at a time of its own: messages expire, others are
+//! tried again, and the queue itself goes when nobody uses it.
+
+use super::core::QueueCore;
+use super::dead_letter::DeathReason;
+use crate::base::clock::Now;
+
+impl QueueCore {
+    /// Whether anything here happens at a time of its own.
+    pub fn is_timed(&self) -> bool {
+        self.has_deadlines || self.settings.expires.is_some() || self.retries.len() > 0
+    }
+
+    /// When the queue is to be called next, if that is earlier than what was
+    /// last asked for: the time before and the time from now on.
+    pub fn new_alarm(&mut self) -> Option<(Option<u64>, u64)> {
+        if !self.is_timed() || self.deleted {
+            return None;
+        }
+        let at = self.next_due()?;
+        self.alarm_at(at)
+    }
+
+    /// The same for a time that the caller knows.
+    pub fn alarm_at(&mut self, at: u64) -> Option<(Option<u64>, u64)> {
+        if self.alarm.is_some_and(|alarm| alarm <= at) {
+            return None;
+        }
+        Some((self.alarm.replace(at), at))
+    }
+
+    fn next_due(&mut self) -> Option<u64> {
+        let deadline = self.ready.next_deadline();
+        if deadline.is_none() && self.ready.is_empty() {
+            self.has_deadlines = false;
+        }
+        let unused = self.unused_at();
+        [deadline, self.retries.next_due(), unused]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Notes that the alarm has gone off.
+    pub fn alarm_over(&mut self) {
+        self.alarm = None;
+    }
+
+    /// Puts back the messages that have waited long enough to be tried again.
+    pub fn retry(&mut self, now: Now) {
+        let due = self.retries.take_due(now.unix_ms);
+        if !due.is_empty() {
+            self.put_in_place(due);
+        }
+    }
+
+    /// Takes away up to `budget` messages whose time is over; whether there may
+    /// be more.
+    pub fn expire(&mut self, budget: usize, now: Now) -> bool {
+        for _ in 0..budget {
+            let Some(entry) = self.ready.pop_expired(now) else {
+                return false;
+            };
+            self.bury(entry, DeathReason::Expired);
+        }
+        true
+    }
+
+    /// Notes that the queue is used: declared, got from, left by a consumer.
+    pub fn touch(&mut self, now: Now) {
+        self.last_use = now.unix_ms;
+    }
+
+    /// When the queue goes, if nobody uses it until then.
+    fn unused_at(&self) -> Option<u64> {
+        let expires = self.settings.expires?;
+        (self.consumers.len() == 0).then(|| self.last_use.saturating_add(expires))
+    }
+
+    /// Whether the queue is to go because nobody has used it for too long.
+    pub fn is_unused(&self, now: Now) -> bool {
+        self.unused_at().is_some_and(|at| at <= now.unix_ms)
+    }
+}

@@ -1,0 +1,116 @@
+//! The messages of one priority, with places of their own.
+
+use std::sync::Arc;
+
+use super::backlog::{Backlog, Entry, Wanted};
+use super::notices::Notices;
+use super::residency::Residency;
+use crate::base::ids::{Batch, Position, QueueId};
+use crate::broker::store::{Page, Remainder};
+
+/// The messages of one priority that are ready, and what is known of those that
+/// were. Most queues have one such lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// What they are stored under.
+    pub(super) id: QueueId,
+    /// Their priority.
+    pub(super) priority: u8,
+    pub(super) backlog: Backlog,
+    last_position: Position,
+    /// The highest place of a stored message handed out, and how much of that
+    /// the store knows.
+    delivered: Position,
+    delivered_told: Position,
+    /// Messages up to this place were weighed by what they take in the store.
+    weighed_as_stored: Position,
+}
+
+impl Lane {
+    pub(super) fn new(id: QueueId, priority: u8, residency: Arc<Residency>) -> Self {
+        Self {
+            id,
+            priority,
+            backlog: Backlog::new(id, priority, residency),
+            last_position: Position(0),
+            delivered: Position(0),
+            delivered_told: Position(0),
+            weighed_as_stored: Position(0),
+        }
+    }
+
+    /// The place of the next message.
+    pub(super) fn next_position(&mut self) -> Position {
+        self.last_position.0 += 1;
+        self.last_position
+    }
+
+    /// A stored message was handed out.
+    pub(super) fn handed_out(&mut self, position: Position) {
+        self.delivered = self.delivered.max(position);
+    }
+
+    /// A message was handed out as it was stored, which the store knows.
+    pub(super) fn handed_out_at_once(&mut self, position: Position) {
+        self.delivered = position;
+        self.delivered_told = position;
+    }
+
+    /// Leaves the back to the store when more is in memory than should be.
+    pub(super) fn trim(&mut self, batch: Batch) {
+        self.backlog.trim(self.delivered, batch);
+    }
+
+    /// What is to be read back from the store now.
+    pub(super) fn wanted(&mut self) -> Option<(QueueId, Wanted)> {
+        Some((self.id, self.backlog.wanted()?))
+    }
+
+    /// Takes what was read back. Returns how many messages turn out to be missing,
+    /// and how much less the others weigh than was thought; `None` when nobody
+    /// waits for that page any more.
+    pub(super) fn receive(&mut self, page: Page) -> Option<(u64, u64)> {
+        let overweight = page.messages.iter().map(|stored| {
+            let is_estimate = stored.position <= self.weighed_as_stored;
+            let message = &stored.message;
+            if is_estimate {
+                (message.stored_len() - message.body_len()) as u64
+            } else {
+                0
+            }
+        });
+        let overweight = overweight.sum();
+        let missing = self.backlog.receive(page, self.delivered)?;
+        Some((missing, overweight))
+    }
+
+    /// What its messages weigh: octets of bodies, or of what they take in the
+    /// store for those left there.
+    pub(super) fn weigh(&mut self) -> u64 {
+        self.weighed_as_stored = self.last_position;
+        self.backlog.weigh()
+    }
+
+    /// Takes note of what a store held.
+    pub(super) fn restore(&mut self, remainder: Remainder) {
+        self.last_position = remainder.last;
+        self.delivered = remainder.delivered;
+        self.delivered_told = remainder.delivered;
+        self.weighed_as_stored = remainder.last;
+        self.backlog.restore(remainder);
+    }
+
+    /// Notes for the store how far messages were handed out.
+    pub(super) fn note_delivered(&mut self, notices: &mut Notices) {
+        if self.delivered > self.delivered_told {
+            self.delivered_told = self.delivered;
+            notices.delivered(self.id, self.delivered);
+        }
+    }
+
+    /// Notes for the store that a message is gone.
+    pub(super) fn forget(&self, entry: &Entry, notices: &mut Notices) {
+        let position = entry.position;
+        notices.settled(self.id, position, position, entry.stored_len());
+    }
+}

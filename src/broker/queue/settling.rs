@@ -1,0 +1,166 @@
+//! What becomes of messages that were handed out, and of those that can't stay.
+
+use super::backlog::Entry;
+use super::core::QueueCore;
+use super::dead_letter::DeathReason;
+use super::incoming::Incoming;
+use super::retries;
+use super::settings::Overflow;
+use crate::base::ids::QueueId;
+use crate::broker::attempts::ReturnCause;
+use crate::broker::effects::Effects;
+use crate::broker::subscriber::HeldSlot;
+
+impl QueueCore {
+    /// Settles messages as done.
+    pub fn acknowledge(&mut self, held: &[HeldSlot]) {
+        for slot in held {
+            if let Some(entry) = self.release(*slot) {
+                self.forget(&entry);
+            }
+        }
+    }
+
+    /// Takes messages back, to be put back to their places. Those that failed
+    /// too often die.
+    pub fn take_back(&mut self, held: &[HeldSlot], cause: ReturnCause) -> Vec<Entry> {
+        let limit = self.settings.delivery_limit;
+        let mut returned = Vec::with_capacity(held.len());
+        for slot in held {
+            let Some(mut entry) = self.release(*slot) else {
+                continue;
+            };
+            entry.redelivered = true;
+            entry.attempts.count(cause);
+            if cause.is_failure() && limit.is_some_and(|limit| entry.attempts.failures > limit) {
+                self.bury(entry, DeathReason::DeliveryLimit);
+                continue;
+            }
+            self.ready.note_return(&entry, &mut self.notices);
+            returned.push(entry);
+        }
+        returned
+    }
+
+    /// Puts messages back to where they belong, or keeps them until they are to
+    /// be tried again.
+    pub fn put_back(&mut self, mut returned: Vec<Entry>, effects: &Effects) {
+        if self.deleted || returned.is_empty() {
+            return;
+        }
+        if let Some(delayed) = self.settings.delayed_retry {
+            let now = effects.now().unix_ms;
+            for entry in std::mem::take(&mut returned) {
+                match delayed.delay(entry.attempts, retries::chance(&entry)) {
+                    0 => returned.push(entry),
+                    delay => self.retries.keep(now.saturating_add(delay), entry),
+                }
+            }
+        }
+        self.put_in_place(returned);
+    }
+
+    /// Puts messages back: to the front where what came back is served first,
+    /// else to their places.
+    pub(super) fn put_in_place(&mut self, returned: Vec<Entry>) {
+        self.has_deadlines |= returned.iter().any(|entry| entry.deadline.is_some());
+        if self.settings.quorum {
+            for entry in returned {
+                self.ready.put_first(entry);
+            }
+        } else {
+            self.ready.put_back(returned, self.batch);
+        }
+        self.make_room();
+    }
+
+    /// Takes messages out for good: those that are dead-lettered stay in the
+    /// store until their copies arrive.
+    pub fn discard(&mut self, held: &[HeldSlot], cause: ReturnCause) {
+        for slot in held {
+            if let Some(mut entry) = self.release(*slot) {
+                entry.attempts.count(cause);
+                self.bury(entry, DeathReason::Rejected);
+            }
+        }
+    }
+
+    /// A message dies: it is dead-lettered if the queue says where to, else dropped.
+    pub(super) fn bury(&mut self, entry: Entry, reason: DeathReason) {
+        if self.settings.dead_letter.is_some() {
+            self.dying.push((entry, reason));
+        } else {
+            self.forget(&entry);
+        }
+    }
+
+    /// Drops from the head what there is no room for, as far as it is in memory:
+    /// what comes back from the store is seen to then.
+    pub fn make_room(&mut self) {
+        if self.settings.overflow != Overflow::DropHead {
+            return;
+        }
+        while self.is_over(self.ready.len(), self.ready.bytes())
+            && let Some(entry) = self.ready.pop()
+        {
+            self.bury(entry, DeathReason::MaxLength);
+        }
+    }
+
+    /// Whether [`QueueCore::make_room`] has something to do.
+    pub fn has_to_make_room(&self) -> bool {
+        self.settings.overflow == Overflow::DropHead
+            && self.ready.head().is_some()
+            && self.is_over(self.ready.len(), self.ready.bytes())
+    }
+
+    /// Takes out what died and is to be dead-lettered, each with what it is
+    /// stored under.
+    pub fn take_dying(&mut self) -> Vec<(QueueId, Entry, DeathReason)> {
+        let dying = std::mem::take(&mut self.dying).into_iter();
+        dying
+            .map(|(entry, reason)| (self.ready.lane(entry.priority).id, entry, reason))
+            .collect()
+    }
+
+    fn is_over(&self, messages: u64, bytes: u64) -> bool {
+        let over = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is > limit);
+        over(self.settings.max_length, messages) || over(self.settings.max_length_bytes, bytes)
+    }
+
+    /// Whether a message is refused because there is no room for it.
+    ///
+    /// A classic queue is exact; a quorum queue takes messages until it is over a
+    /// limit and none from then on until it is down to 80 % of it
+    /// (`semantics` 11).
+    pub(super) fn refuses(&mut self, incoming: &Incoming<'_>, effects: &Effects) -> bool {
+        if self.settings.overflow == Overflow::DropHead {
+            return false;
+        }
+        let (messages, bytes) = (self.ready.len(), self.ready.bytes());
+        if self.settings.quorum {
+            return self.is_refusing(messages + self.retries.len(), bytes);
+        }
+        let body = incoming.view().body.len() as u64;
+        let refused = self.is_over(messages + 1, bytes + body);
+        if refused && self.settings.overflow == Overflow::RejectPublishDeadLetter {
+            let mut entry = self.enter(incoming, effects.now());
+            entry.stored = false;
+            self.bury(entry, DeathReason::MaxLength);
+        }
+        refused
+    }
+
+    fn is_refusing(&mut self, messages: u64, bytes: u64) -> bool {
+        let above = |limit: Option<u64>, is: u64| {
+            limit.is_some_and(|limit| u128::from(is) * 10 > u128::from(limit) * 8)
+        };
+        let (length, octets) = (self.settings.max_length, self.settings.max_length_bytes);
+        self.refusing = if self.refusing {
+            above(length, messages) || above(octets, bytes)
+        } else {
+            self.is_over(messages, bytes)
+        };
+        self.refusing
+    }
+}
