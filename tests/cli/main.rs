@@ -8,6 +8,7 @@
 )]
 
 mod configuration;
+mod definitions;
 mod program;
 mod running;
 mod store;

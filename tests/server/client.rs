@@ -155,6 +155,31 @@ impl Client {
         client
     }
 
+    /// Logs in as `user`, whose password is the name, and asks for a virtual
+    /// host; returns what is said to that.
+    pub fn enter(address: SocketAddr, user: &str, virtual_host: &str) -> (Self, Said) {
+        let mut client = Self::raw(address);
+        client.write(&encode::PROTOCOL_HEADER);
+        assert_eq!(client.said(), Said::Other(0, (10, 10)));
+        let response = format!("\0{user}\0{user}");
+        client.start_ok(response.as_bytes(), CAPABILITIES);
+        assert_eq!(client.said(), Said::Other(0, (10, 30)));
+        client.put(
+            0,
+            ConnectionTuneOk {
+                channel_max: 2047,
+                frame_max: 131_072,
+                heartbeat: 0,
+            },
+        );
+        let open = ConnectionOpen {
+            virtual_host,
+            ..ConnectionOpen::default()
+        };
+        let said = client.ask(0, open);
+        (client, said)
+    }
+
     /// Logs in by PLAIN.
     pub fn start_ok(&mut self, response: &[u8], capabilities: &[&str]) {
         let capabilities: FieldTable = capabilities

@@ -10,6 +10,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod access;
 mod backlogs;
 mod broker;
 mod client;
@@ -17,6 +18,7 @@ mod closing;
 mod consuming;
 mod durability;
 mod garbage;
+mod hosted;
 mod prefetch;
 mod pressure;
 mod publishing;
@@ -26,3 +28,4 @@ mod restart;
 mod settling;
 mod single_active;
 mod transactions;
+mod users;

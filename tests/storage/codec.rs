@@ -1,8 +1,12 @@
 //! Changes as octets: what goes in comes out, and damage is an error.
 
+use std::sync::Arc;
+
 use harrier::base::ids::QueueId;
+use harrier::broker::access::{PasswordHash, Permissions, TopicPermission, User, UserLimits};
 use harrier::broker::change::Change;
 use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
+use harrier::broker::vhost::{VhostLimits, VhostSettings};
 use harrier::storage::{decode_change, encode_change};
 use harrier::wire::{FieldTable, FieldValue};
 use proptest::prelude::*;
@@ -115,7 +119,110 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+fn limit() -> impl Strategy<Value = Option<i64>> {
+    proptest::option::of(any::<i64>())
+}
+
+fn names() -> impl Strategy<Value = Vec<Arc<str>>> {
+    proptest::collection::vec(name().prop_map(Arc::from), 0..4)
+}
+
+fn user() -> impl Strategy<Value = User> {
+    (name(), any::<[u8; 4]>(), name(), names(), limit(), limit()).prop_map(
+        |(name, salt, password, tags, max_connections, max_channels)| User {
+            name: name.into(),
+            password: PasswordHash::of(password.as_bytes(), salt),
+            tags,
+            limits: UserLimits {
+                max_connections,
+                max_channels,
+            },
+        },
+    )
+}
+
+fn settings() -> impl Strategy<Value = VhostSettings> {
+    let kind = prop_oneof![Just(None), Just(Some("quorum".into()))];
+    (name(), names(), kind, any::<bool>(), limit(), limit()).prop_map(
+        |(description, tags, kind, protected, max_connections, max_queues)| VhostSettings {
+            description: description.into(),
+            tags,
+            default_queue_type: kind,
+            protected,
+            limits: VhostLimits {
+                max_connections,
+                max_queues,
+            },
+        },
+    )
+}
+
+fn access_change() -> impl Strategy<Value = Change> {
+    let both = || (name(), name()).prop_map(|(vhost, user)| (vhost.into(), user.into()));
+    let three = || (name(), name(), name());
+    prop_oneof![
+        (name(), settings()).prop_map(|(vhost, settings)| Change::VhostSet {
+            vhost: vhost.into(),
+            settings
+        }),
+        user().prop_map(|user| Change::UserSet { user }),
+        name().prop_map(|name| Change::UserDeleted { name: name.into() }),
+        (both(), three()).prop_map(|((vhost, user), (c, w, r))| Change::PermissionsSet {
+            vhost,
+            user,
+            permissions: Permissions::kept(&c, &w, &r),
+        }),
+        both().prop_map(|(vhost, user)| Change::PermissionsCleared { vhost, user }),
+        (both(), three()).prop_map(|((vhost, user), (exchange, write, read))| {
+            let permission = TopicPermission {
+                exchange: exchange.into(),
+                write: write.into(),
+                read: read.into(),
+            };
+            Change::TopicPermissionSet {
+                vhost,
+                user,
+                permission,
+            }
+        }),
+        (both(), name()).prop_map(|((vhost, user), exchange)| {
+            let exchange = exchange.into();
+            Change::TopicPermissionCleared {
+                vhost,
+                user,
+                exchange,
+            }
+        }),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn a_change_of_users_comes_back(change in access_change()) {
+        prop_assert_eq!(decode_change(&encode_change(&change)), Ok(change));
+    }
+
+    #[test]
+    fn a_change_of_users_cut_off_is_an_error(
+        change in access_change(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let octets = encode_change(&change);
+        prop_assert!(decode_change(&octets[..cut.index(octets.len())]).is_err());
+    }
+
+    #[test]
+    fn damaged_octets_of_users_never_panic(
+        change in access_change(),
+        at in any::<prop::sample::Index>(),
+        octet in any::<u8>(),
+    ) {
+        let mut octets = encode_change(&change);
+        let at = at.index(octets.len());
+        octets[at] = octet;
+        decode_change(&octets).ok();
+    }
+
     #[test]
     fn a_change_comes_back(change in change()) {
         prop_assert_eq!(decode_change(&encode_change(&change)), Ok(change));

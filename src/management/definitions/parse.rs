@@ -70,6 +70,13 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionsError::Entry`] naming the first entry that makes no sense.
     pub fn parse(text: &str) -> Result<Self, DefinitionsError> {
+        // A list would be taken for the entries in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(DefinitionsError::Entry {
+                at: "definitions".into(),
+                why: "expected a JSON object".into(),
+            });
+        }
         let json = &mut serde_json::Deserializer::from_str(text);
         let parsed: Result<Document, _> = serde_path_to_error::deserialize(&mut *json);
         let document = parsed.map_err(|error| DefinitionsError::Entry {
