@@ -97,4 +97,4 @@ macro_rules! smoke_tests {
     };
 }
 
-smoke_tests! { frame method table properties handshake protocol }
+smoke_tests! { frame method table properties handshake protocol definitions }

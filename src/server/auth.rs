@@ -47,10 +47,19 @@ pub fn log_in(shared: &Shared, login: &Login<'_>, peer: IpAddr) -> Option<Arc<Us
     let Login::Plain { user, password } = login else {
         return None;
     };
-    let known = shared.access.authenticate(user, password)?;
+    let Some(known) = shared.access.authenticate(user, password) else {
+        tracing::warn!(user, "no such user, or not that password");
+        return None;
+    };
     let is_near = peer.to_canonical().is_loopback();
-    let only_near = shared.config.loopback_users.iter().any(|name| name == user);
-    (is_near || !only_near).then_some(known)
+    if !is_near && shared.config.loopback_users.iter().any(|name| name == user) {
+        tracing::warn!(
+            user,
+            "one of loopback_users: may only log in from this machine"
+        );
+        return None;
+    }
+    Some(known)
 }
 
 /// What a connection has once it is in a virtual host.

@@ -11,3 +11,4 @@ mod passwords;
 mod patterns;
 mod permissions;
 mod support;
+mod vhosts;

@@ -184,7 +184,9 @@ impl Vhost {
     /// To be called with the topology locked, once it has changed.
     fn changed(&self, durable: &[Change], effects: &mut Effects) {
         self.generation.fetch_add(1, Ordering::Release);
-        if durable.is_empty() {
+        // Once it is deleted, what goes of it is the business of nobody, least of
+        // all of one of the same name that came after it.
+        if durable.is_empty() || self.deleted.load(Ordering::Relaxed) {
             return;
         }
         let records: Vec<_> = durable.iter().map(Record::Topology).collect();
