@@ -53,6 +53,9 @@ pub struct Config {
     pub consumer_max_per_channel: usize,
     /// Prefetch of consumers on channels that haven't set one; 0 is no limit.
     pub default_consumer_prefetch: u16,
+    /// Milliseconds that a consumer of a quorum queue may hold a message; 0 is no
+    /// limit.
+    pub consumer_timeout: u64,
     /// What `basic.qos` with `global` means.
     pub global_qos: GlobalQos,
 }
@@ -77,6 +80,7 @@ impl Default for Config {
             log_segment_size: limits::SEGMENT_SIZE,
             consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
             default_consumer_prefetch: 0,
+            consumer_timeout: limits::CONSUMER_TIMEOUT_MS,
             global_qos: GlobalQos::Channel,
         }
     }

@@ -7,6 +7,8 @@ use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
 
 /// The argument that says what type of queue it is.
 pub(super) const QUEUE_TYPE: &str = "x-queue-type";
+/// The argument that says how long a consumer may hold a message.
+pub(super) const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
 /// The argument that says before whom a consumer is served.
 pub(super) const CONSUMER_PRIORITY: &str = "x-priority";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
@@ -104,7 +106,8 @@ const ARGUMENTS: &[Argument] = &[
     argument("x-delayed-retry-max", BOTH, check_count),
     argument("x-delayed-retry-multiplier", BOTH, check_multiplier),
     argument("x-delayed-retry-jitter", BOTH, check_jitter),
-    argument("x-consumer-timeout", QUORUM, check_count),
+    // Of RabbitMQ's queues, only quorum queues have it.
+    argument(CONSUMER_TIMEOUT, BOTH, check_count),
     argument("x-consumer-disconnected-timeout", QUORUM, check_count),
     argument("x-member-placement-tag", QUORUM, check_string),
 ];
@@ -112,7 +115,7 @@ const ARGUMENTS: &[Argument] = &[
 /// Those of consumers, likewise.
 const CONSUMER_ARGUMENTS: &[Argument] = &[
     argument(CONSUMER_PRIORITY, BOTH, check_integer),
-    argument("x-consumer-timeout", QUORUM, check_count),
+    argument(CONSUMER_TIMEOUT, QUORUM, check_count),
     argument("x-stream-offset", NEITHER, check_string),
     argument("x-stream-filter", NEITHER, check_string),
     argument("x-stream-match-unfiltered", NEITHER, check_bool),

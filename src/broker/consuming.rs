@@ -1,6 +1,6 @@
 //! What queues allow those who take from them (`semantics` 9).
 
-use super::arguments::{self, CONSUMER_PRIORITY, QueueType};
+use super::arguments::{self, CONSUMER_PRIORITY, CONSUMER_TIMEOUT, QueueType};
 use super::queue::{Queue, has_single_active};
 use super::resource::Resource;
 use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
@@ -10,6 +10,10 @@ use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
 pub struct ConsumerArguments {
     /// Served before those with a lower one.
     pub priority: i32,
+    /// Milliseconds it may hold a message; 0 is no limit.
+    pub timeout: Option<u64>,
+    /// Whether there is a usual limit where nobody asks for one.
+    pub has_usual_timeout: bool,
 }
 
 /// Checks what a consumer of `queue` asks for. `shares_prefetch` says whether
@@ -33,9 +37,12 @@ pub fn check_consume(
     let priority = arguments
         .get(CONSUMER_PRIORITY)
         .and_then(FieldValue::as_i64);
+    let timeout = arguments.get(CONSUMER_TIMEOUT).and_then(FieldValue::as_i64);
     let bounded = priority.map(|p| p.clamp(i32::MIN.into(), i32::MAX.into()) as i32);
     Ok(ConsumerArguments {
         priority: bounded.unwrap_or_default(),
+        timeout: timeout.and_then(|ms| u64::try_from(ms).ok()),
+        has_usual_timeout: kind == QueueType::Quorum,
     })
 }
 

@@ -10,7 +10,7 @@ use super::effects::Effects;
 use super::message::MessageView;
 
 /// The place of an unacknowledged message in its queue: what settles it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HeldSlot(pub u32);
 
 /// A message on its way to a consumer.
@@ -57,6 +57,11 @@ pub trait Subscriber: Debug + Send + Sync {
 
     /// Takes a delivery.
     fn deliver(&self, delivery: &Delivery<'_>, effects: &mut Effects);
+
+    /// Gives back what of `held` it hasn't begun to settle, having had it for
+    /// longer than `timeout` milliseconds. If that is anything, it has lost its
+    /// place as a consumer.
+    fn give_back(&self, held: Vec<HeldSlot>, timeout: u64, effects: &mut Effects) -> Vec<HeldSlot>;
 
     /// Learns that the queue is gone, and the consumer with it.
     fn cancelled(&self, effects: &mut Effects);

@@ -103,6 +103,10 @@ pub struct Keys {
     /// Prefetch of consumers that ask for none, 0 for no limit [default: 0]
     #[arg(long, env = "HARRIER_DEFAULT_CONSUMER_PREFETCH", value_name = "N")]
     pub default_consumer_prefetch: Option<u16>,
+    /// Milliseconds a consumer of a quorum queue may hold a message, 0 for ever
+    /// [default: 1800000]
+    #[arg(long, env = "HARRIER_CONSUMER_TIMEOUT", value_name = "MS")]
+    pub consumer_timeout: Option<u64>,
     /// What a prefetch for a whole channel means [default: channel]
     #[arg(long, env = "HARRIER_GLOBAL_QOS", value_name = "MEANING")]
     pub global_qos: Option<GlobalQosKey>,
@@ -163,6 +167,7 @@ impl Keys {
             log_segment_size,
             consumer_max_per_channel,
             default_consumer_prefetch,
+            consumer_timeout,
             global_qos
         )
     }
@@ -205,6 +210,7 @@ impl Keys {
             default_consumer_prefetch: self
                 .default_consumer_prefetch
                 .unwrap_or(default.default_consumer_prefetch),
+            consumer_timeout: self.consumer_timeout.unwrap_or(default.consumer_timeout),
             global_qos: self.global_qos.map_or(default.global_qos, Into::into),
         };
         check(&config)?;

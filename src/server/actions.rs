@@ -220,6 +220,18 @@ impl ConnectionTask {
             .close_channel(channel, refusal, ids, &mut self.replies);
     }
 
+    /// Begins a batch of work, and closes the channels that have to go by now.
+    pub(super) fn begin_batch(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        for (channel, refusal) in session.begin_batch(self.shared.now()) {
+            if self.protocol.state() == Phase::Running {
+                self.refuse(channel, NO_METHOD, &refusal);
+            }
+        }
+    }
+
     /// Closes the connection if somebody has told it to go.
     pub(super) fn heed_dismissal(&mut self) {
         let seat = self.session.as_ref().map(|session| &session.seat);
@@ -279,6 +291,7 @@ impl ConnectionTask {
             SessionLimits {
                 consumers_per_channel: self.shared.config.consumer_max_per_channel,
                 default_prefetch: self.shared.config.default_consumer_prefetch,
+                consumer_timeout: self.shared.config.consumer_timeout,
                 global_qos: self.shared.config.global_qos,
             },
         ));

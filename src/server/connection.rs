@@ -203,9 +203,7 @@ impl ConnectionTask {
     /// One batch of work: what was read is carried out, everybody concerned is
     /// told, what is ready is written.
     fn turn(&mut self) -> io::Result<Step> {
-        if let Some(session) = &mut self.session {
-            session.begin_batch(self.shared.now());
-        }
+        self.begin_batch();
         self.heed_dismissal();
         if self.blocked && !self.shared.alarms.any() {
             self.blocked = false;

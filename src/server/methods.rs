@@ -1,4 +1,4 @@
-//! The methods that declare, bind, consume and get: one handler each.
+//! The methods that declare, bind and delete: one handler each.
 
 use std::sync::Arc;
 
@@ -6,15 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 
-use super::channel::ChannelConsumer;
-use super::outbox::OutboxConsumer;
-use super::session::{Session, WaitingGet};
-use super::window::Place;
-use crate::base::config::GlobalQos;
-use crate::broker::access::Permission;
-use crate::broker::consuming::{check_consume, check_get};
-use crate::broker::queue::{ConsumerSpec, Got};
-use crate::broker::replies::{DIRECT_REPLY_TO, is_direct_reply_to};
+use super::session::Session;
+use crate::broker::replies::is_direct_reply_to;
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::wire::encode;
 use crate::wire::method::*;
@@ -22,7 +15,7 @@ use crate::wire::{FieldTable, Method, Refusal, ReplyCode};
 
 /// Arguments of queues that are checked and kept, but not acted on yet: whoever
 /// counts on one should hear so.
-const NOT_YET: &[&str] = &["x-consumer-timeout", "x-dead-letter-strategy"];
+const NOT_YET: &[&str] = &["x-dead-letter-strategy"];
 
 impl Session {
     /// Carries out a method and appends its answer to `out`.
@@ -247,200 +240,6 @@ impl Session {
         Ok(())
     }
 
-    fn basic_qos(
-        &mut self,
-        channel: u16,
-        method: &BasicQos,
-        out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        if method.global && self.limits.global_qos == GlobalQos::Channel {
-            let slot = self.channel_mut(channel)?.slot;
-            self.outbox.set_window(slot, method.prefetch_count);
-            self.serve_passed_over(channel);
-        } else {
-            self.channel_mut(channel)?.prefetch = method.prefetch_count;
-        }
-        encode::method(out, channel, BasicQosOk::default());
-        Ok(())
-    }
-
-    fn basic_consume(
-        &mut self,
-        number: u16,
-        method: &BasicConsume<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        let tag = self.consumer_tag(number, method.consumer_tag)?;
-        if method.queue == DIRECT_REPLY_TO {
-            let consumer_tag = Arc::clone(&tag);
-            let consumer_tag = &*consumer_tag;
-            return self.consume_replies(number, tag, method.no_ack, |outbox| {
-                answer(out, number, method.nowait, BasicConsumeOk { consumer_tag });
-                outbox.append(out);
-            });
-        }
-        self.permit_read(method.queue)?;
-        let queue = self.queue(method.queue)?;
-        let (slot, prefetch) = {
-            let channel = self.channel_mut(number)?;
-            (channel.slot, channel.prefetch)
-        };
-        let shares_prefetch = self.outbox.has_window(slot);
-        let wanted = check_consume(&queue, &method.arguments, shares_prefetch)?;
-        let outbox = &self.outbox;
-        let Some(source) = outbox.with_channel(slot, |c| c.join(&queue)) else {
-            return Ok(());
-        };
-        let subscriber = Arc::new(OutboxConsumer {
-            outbox: Arc::clone(outbox),
-            channel: number,
-            slot,
-            tag: Arc::clone(&tag),
-            source,
-            no_ack: method.no_ack,
-            cancel_notify: self.cancel_notify,
-            place: Place::default(),
-        });
-        let spec = ConsumerSpec {
-            prefetch,
-            no_ack: method.no_ack,
-            exclusive: method.exclusive,
-            priority: wanted.priority,
-        };
-        // Deliveries may begin at once: the answer goes before them.
-        let answer_first = || {
-            let consumer_tag = &*tag;
-            answer(out, number, method.nowait, BasicConsumeOk { consumer_tag });
-            outbox.append(out);
-        };
-        let receiver = Arc::clone(&subscriber);
-        let attached = queue.attach(spec, receiver, answer_first, &mut self.effects);
-        let consumer_slot = match attached {
-            Ok(slot) => slot,
-            Err(refusal) => {
-                outbox.with_channel(slot, |c| c.leave(source));
-                return Err(refusal);
-            }
-        };
-        let consumer = ChannelConsumer {
-            queue,
-            slot: consumer_slot,
-            source,
-            subscriber,
-        };
-        self.channel_mut(number)?.consumers.insert(tag, consumer);
-        self.see_to_effects();
-        Ok(())
-    }
-
-    /// The tag a consumer gets: the one asked for, if it is free, or a new one.
-    fn consumer_tag(&mut self, number: u16, wanted: &str) -> Result<Arc<str>, Refusal> {
-        let limit = self.limits.consumers_per_channel;
-        let channel = self.channel_mut(number)?;
-        if channel.has_consumer(wanted) {
-            let text = format!("attempt to reuse consumer tag '{wanted}'");
-            return Err(Refusal::new(ReplyCode::NotAllowed, text));
-        }
-        if channel.consumers.len() >= limit {
-            let text = format!("reached maximum ({limit}) of consumers per channel");
-            return Err(Refusal::new(ReplyCode::NotAllowed, text));
-        }
-        Ok(if wanted.is_empty() {
-            generated_name("amq.ctag-").into()
-        } else {
-            wanted.into()
-        })
-    }
-
-    fn basic_cancel(
-        &mut self,
-        number: u16,
-        method: &BasicCancel<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        let channel = self.channel_mut(number)?;
-        if let Some(consumer) = channel.consumers.remove(method.consumer_tag) {
-            consumer.queue.detach(consumer.slot, &mut self.effects);
-            consumer.subscriber.leave();
-            self.see_to_effects();
-        } else if let Some(requester) = channel
-            .replies
-            .take_if(|requester| *requester.tag == *method.consumer_tag)
-        {
-            self.vhost.replies().close(&requester.address);
-        }
-        let consumer_tag = method.consumer_tag;
-        answer(out, number, method.nowait, BasicCancelOk { consumer_tag });
-        Ok(())
-    }
-
-    /// Cancels the consumers whose queues the user may not read any more.
-    pub(super) fn drop_unreadable(&mut self, out: &mut BytesMut) {
-        for (number, channel) in &mut self.channels {
-            let grants = &mut self.grants;
-            let lost = channel.consumers.extract_if(|_, consumer| {
-                !grants.allow_queue(Permission::Read, consumer.queue.name())
-            });
-            for (tag, consumer) in lost {
-                consumer.queue.detach(consumer.slot, &mut self.effects);
-                self.outbox
-                    .with_channel(channel.slot, |c| c.leave(consumer.source));
-                let cancel = BasicCancel {
-                    consumer_tag: &tag,
-                    nowait: true,
-                };
-                answer(out, *number, !self.cancel_notify, cancel);
-            }
-        }
-        self.see_to_effects();
-    }
-
-    fn basic_get(
-        &mut self,
-        number: u16,
-        method: &BasicGet<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Refusal> {
-        self.permit_read(method.queue)?;
-        let queue = self.queue(method.queue)?;
-        check_get(&queue)?;
-        let slot = self.channel_mut(number)?.slot;
-        self.outbox.append(out);
-        let outbox = &self.outbox;
-        let Some(source) = outbox.with_channel(slot, |c| c.join(&queue)) else {
-            return Ok(());
-        };
-        let effects = &mut self.effects;
-        let got = queue.get(method.no_ack, outbox, effects, |delivery, remaining| {
-            outbox.put_get_ok(number, slot, source, delivery, remaining);
-        });
-        outbox.with_channel(slot, |c| c.leave(source));
-        match got {
-            Got::Message(()) => {}
-            Got::Nothing => encode::method(out, number, BasicGetEmpty::default()),
-            Got::NotYet => {
-                self.waiting_get = Some(WaitingGet {
-                    channel: number,
-                    queue: method.queue.to_owned(),
-                    no_ack: method.no_ack,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Carries out again the `basic.get` that waits, if one does: its channel
-    /// and what became of it.
-    pub fn get_again(&mut self, out: &mut BytesMut) -> Option<(u16, Result<(), Refusal>)> {
-        let get = self.waiting_get.take()?;
-        let method = BasicGet {
-            queue: &get.queue,
-            no_ack: get.no_ack,
-            ..BasicGet::default()
-        };
-        Some((get.channel, self.basic_get(get.channel, &method, out)))
-    }
-
     fn tx_commit(&mut self, number: u16, out: &mut BytesMut) -> Result<(), Refusal> {
         let transaction = std::mem::take(&mut self.channel_mut(number)?.transaction);
         self.effects.take_batch();
@@ -469,14 +268,19 @@ fn binding(from: &str, to: Destination, key: &str, arguments: FieldTable) -> Bin
 }
 
 /// Appends an answer, unless the client doesn't want one.
-fn answer<'a>(out: &mut BytesMut, channel: u16, nowait: bool, method: impl Into<Method<'a>>) {
+pub(super) fn answer<'a>(
+    out: &mut BytesMut,
+    channel: u16,
+    nowait: bool,
+    method: impl Into<Method<'a>>,
+) {
     if !nowait {
         encode::method(out, channel, method);
     }
 }
 
 /// A name nobody else has: `prefix` and 128 random bits.
-fn generated_name(prefix: &str) -> String {
+pub(super) fn generated_name(prefix: &str) -> String {
     let random: [u8; 16] = rand::random();
     format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(random))
 }

@@ -13,6 +13,7 @@ pub mod administration;
 pub mod auth;
 mod channel;
 mod connection;
+mod consuming;
 mod flow;
 mod listener;
 mod methods;

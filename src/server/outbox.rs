@@ -20,10 +20,11 @@ use super::window::Place;
 use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH, OUTBOX_REPLIES_HIGH};
 use crate::broker::effects::Effects;
 use crate::broker::message::MessageView;
-use crate::broker::subscriber::{Delivery, Subscriber, Wake};
+use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use crate::wire::encode::{self, DeliverArguments};
 use crate::wire::frame::FRAME_END;
 use crate::wire::method::{BasicCancel, BasicGetOk, BasicReturn};
+use crate::wire::{Refusal, ReplyCode};
 
 /// A tail's memory is kept for the next batch up to this many octets.
 const TAIL_KEEP: usize = 256 * 1024;
@@ -101,8 +102,8 @@ struct OutboxState {
     chained: usize,
     frame_max: u32,
     channels: Slab<ChannelDeliveries>,
-    /// Consumers whose queue has gone, for the connection's task to forget.
-    cancelled: Vec<(u16, Arc<str>)>,
+    /// Consumers for the connection's task to forget.
+    cancelled: Vec<Cancelled>,
 }
 
 impl OutboxState {
@@ -132,6 +133,31 @@ impl OutboxState {
             }
             _ => encode::body(&mut out.tail, channel, body, self.frame_max),
         }
+    }
+}
+
+/// A consumer that its queue has let go.
+#[derive(Debug)]
+pub struct Cancelled {
+    /// The channel's number.
+    pub channel: u16,
+    /// The consumer's tag.
+    pub tag: Arc<str>,
+    /// Milliseconds it had to settle a message, when it took longer and its
+    /// client can't be told in another way than by closing the channel.
+    timeout: Option<u64>,
+}
+
+impl Cancelled {
+    /// What its channel is closed with, if it is.
+    pub fn refusal(&self) -> Option<(u16, Refusal)> {
+        let (channel, timeout) = (self.channel, self.timeout?);
+        let text = format!(
+            "delivery acknowledgement on channel {channel} timed out. Timeout value used: \
+             {timeout} ms. This timeout value can be configured, see consumers doc guide to \
+             learn more"
+        );
+        Some((channel, Refusal::new(ReplyCode::PreconditionFailed, text)))
     }
 }
 
@@ -331,7 +357,7 @@ impl Outbox {
     }
 
     /// The consumers cancelled since this was last asked.
-    pub fn take_cancelled(&self) -> Vec<(u16, Arc<str>)> {
+    pub fn take_cancelled(&self) -> Vec<Cancelled> {
         if !self.any_cancelled.load(Ordering::Acquire) {
             return Vec::new();
         }
@@ -375,6 +401,8 @@ pub struct OutboxConsumer {
     pub cancel_notify: bool,
     /// How it stands with what its channel's consumers may hold together.
     pub place: Place,
+    /// Whether its queue has let it go.
+    pub is_off: AtomicBool,
 }
 
 impl OutboxConsumer {
@@ -384,6 +412,29 @@ impl OutboxConsumer {
             channel.window().leave(&self.tag, &self.place);
             channel.leave(self.source);
         });
+    }
+
+    /// Whether its queue has let it go.
+    pub fn is_off(&self) -> bool {
+        self.is_off.load(Ordering::Acquire)
+    }
+
+    /// Has the client told, and the connection's task forget it.
+    fn let_go(&self, state: &mut OutboxState, timeout: Option<u64>) {
+        if self.cancel_notify {
+            let cancel = BasicCancel {
+                consumer_tag: &self.tag,
+                nowait: true,
+            };
+            encode::method(&mut state.outgoing.tail, self.channel, cancel);
+        }
+        self.is_off.store(true, Ordering::Release);
+        state.cancelled.push(Cancelled {
+            channel: self.channel,
+            tag: Arc::clone(&self.tag),
+            timeout: timeout.filter(|_| !self.cancel_notify),
+        });
+        self.outbox.any_cancelled.store(true, Ordering::Release);
     }
 
     /// Whether its channel's consumers hold less together than they may.
@@ -427,18 +478,23 @@ impl Subscriber for OutboxConsumer {
         self.outbox.wake_later(effects);
     }
 
-    fn cancelled(&self, effects: &mut Effects) {
-        let mut state = self.outbox.state.lock();
-        if self.cancel_notify {
-            let cancel = BasicCancel {
-                consumer_tag: &self.tag,
-                nowait: true,
-            };
-            encode::method(&mut state.outgoing.tail, self.channel, cancel);
+    fn give_back(&self, held: Vec<HeldSlot>, timeout: u64, effects: &mut Effects) -> Vec<HeldSlot> {
+        let mut guard = self.outbox.state.lock();
+        let state = &mut *guard;
+        let Some(channel) = state.channels.get_mut(self.slot.0) else {
+            return Vec::new();
+        };
+        let given = channel.take_back(self.source, held);
+        if !given.is_empty() {
+            self.let_go(state, Some(timeout));
+            drop(guard);
+            self.outbox.wake_later(effects);
         }
-        state.cancelled.push((self.channel, Arc::clone(&self.tag)));
-        drop(state);
-        self.outbox.any_cancelled.store(true, Ordering::Release);
+        given
+    }
+
+    fn cancelled(&self, effects: &mut Effects) {
+        self.let_go(&mut self.outbox.state.lock(), None);
         self.outbox.wake_later(effects);
     }
 }

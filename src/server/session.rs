@@ -33,6 +33,8 @@ pub struct SessionLimits {
     pub consumers_per_channel: usize,
     /// Prefetch of consumers on channels that haven't set one.
     pub default_prefetch: u16,
+    /// Milliseconds that a consumer of a quorum queue may hold a message.
+    pub consumer_timeout: u64,
     /// What a prefetch for a whole channel means.
     pub global_qos: GlobalQos,
 }
@@ -111,22 +113,29 @@ impl Session {
     }
 
     /// Begins a batch of work: sets the time, forgets cancelled consumers.
-    pub fn begin_batch(&mut self, now: Now) {
+    /// Returns the channels that are to be closed over one.
+    pub fn begin_batch(&mut self, now: Now) -> Vec<(u16, Refusal)> {
         self.effects.set_now(now);
-        for (number, tag) in self.outbox.take_cancelled() {
-            let Some(channel) = self.channels.get_mut(&number) else {
+        let mut refused = Vec::new();
+        for cancelled in self.outbox.take_cancelled() {
+            let Some(channel) = self.channels.get_mut(&cancelled.channel) else {
                 continue;
             };
             // The tag may have been given to a new consumer since.
             if channel
                 .consumers
-                .get(&tag)
-                .is_some_and(|consumer| consumer.queue.is_deleted())
-                && let Some(gone) = channel.consumers.remove(&tag)
+                .get(&cancelled.tag)
+                .is_some_and(|consumer| consumer.subscriber.is_off())
+                && let Some(gone) = channel.consumers.remove(&cancelled.tag)
             {
                 gone.subscriber.leave();
+                refused.extend(cancelled.refusal());
+            }
+            if self.outbox.has_windows() {
+                self.serve_passed_over(cancelled.channel);
             }
         }
+        refused
     }
 
     /// Ends a batch of work whose answers are out: consumers that lost their

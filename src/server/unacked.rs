@@ -16,6 +16,8 @@ pub struct SourceSlot(u32);
 
 /// Stands for a delivery that was settled before older ones.
 const SETTLED: u32 = u32::MAX;
+/// Stands for a delivery that was taken back: settling it does nothing.
+const TAKEN_BACK: u32 = u32::MAX - 1;
 /// Settled places are swept out when there are at least this many of them.
 const SWEEP_MIN: usize = 64;
 /// Marks a source as that of a `basic.get`, which no prefetch counts.
@@ -130,10 +132,26 @@ impl ChannelDeliveries {
         Some(())
     }
 
+    /// Takes back for its queue what of `held` is outstanding. Its tags stay
+    /// outstanding: whoever settles them late has done nothing wrong.
+    pub fn take_back(&mut self, source: SourceSlot, mut held: Vec<HeldSlot>) -> Vec<HeldSlot> {
+        held.sort_unstable();
+        let mut taken = Vec::new();
+        for entry in self.unacked.iter_mut().filter(|e| e.source == source.0) {
+            let slot = HeldSlot(entry.held);
+            if held.binary_search(&slot).is_ok() {
+                taken.push(slot);
+                entry.held = TAKEN_BACK;
+                self.window.sub(true);
+            }
+        }
+        taken
+    }
+
     /// Takes everything that came from one queue.
     pub fn take_from(&mut self, source: SourceSlot) -> Vec<HeldSlot> {
         let from_there =
-            |entry: &&mut Unacked| entry.source & !GOT == source.0 && entry.held != SETTLED;
+            |entry: &&mut Unacked| entry.source & !GOT == source.0 && entry.held < TAKEN_BACK;
         let mut taken = Vec::new();
         for entry in self.unacked.iter_mut().filter(from_there) {
             taken.push(*entry);
@@ -200,6 +218,9 @@ impl ChannelDeliveries {
     }
 
     fn share_out(&mut self, entry: Unacked, shares: &mut Vec<Share>) {
+        if entry.held == TAKEN_BACK {
+            return self.release(entry.source & !GOT);
+        }
         let Some(source) = self.sources.get((entry.source & !GOT) as usize) else {
             return;
         };

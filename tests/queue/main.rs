@@ -15,4 +15,5 @@ mod paging;
 mod publishing;
 mod single_active;
 mod support;
+mod timeouts;
 mod units;

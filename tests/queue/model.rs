@@ -1,8 +1,7 @@
 //! Random operations on a queue and on the plainest list that could be one.
 //!
 //! The model doesn't predict who of several consumers is served: it checks that
-//! whoever was could be, and that nobody who could be is left without while
-//! something is ready and in memory.
+//! whoever was could be, and that nobody waits while something is ready in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,13 +77,14 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         prop::bool::weighted(0.15),
         prop::bool::weighted(0.1),
         -1..2_i32,
-    );
-    let consumer = consumer.prop_map(|(prefetch, no_ack, exclusive, priority)| ConsumerSpec {
-        prefetch,
-        no_ack,
-        exclusive,
-        priority,
-    });
+    )
+        .prop_map(|(prefetch, no_ack, exclusive, priority)| ConsumerSpec {
+            prefetch,
+            no_ack,
+            exclusive,
+            priority,
+            ..ConsumerSpec::default()
+        });
     let how = prop_oneof![
         Just(Settlement::Acknowledge),
         Just(Settlement::Requeue(ReturnCause::Returned)),

@@ -46,6 +46,9 @@ pub struct Recorder {
     pub consumer: usize,
     pub open: AtomicBool,
     pub cancelled: AtomicBool,
+    /// Whether it is about to settle whatever it has.
+    pub settles: AtomicBool,
+    pub timed_out: AtomicBool,
     pub handed: Arc<Mutex<Vec<Handed>>>,
 }
 
@@ -55,6 +58,8 @@ impl Recorder {
             consumer,
             open: AtomicBool::new(true),
             cancelled: AtomicBool::new(false),
+            settles: AtomicBool::new(false),
+            timed_out: AtomicBool::new(false),
             handed: Arc::clone(handed),
         })
     }
@@ -72,6 +77,14 @@ impl Subscriber for Recorder {
             redelivered: delivery.redelivered,
             held: delivery.held,
         });
+    }
+
+    fn give_back(&self, held: Vec<HeldSlot>, _: u64, _: &mut Effects) -> Vec<HeldSlot> {
+        if self.settles.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        self.timed_out.store(true, Ordering::Relaxed);
+        held
     }
 
     fn cancelled(&self, _: &mut Effects) {

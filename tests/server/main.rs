@@ -27,5 +27,6 @@ mod replies;
 mod restart;
 mod settling;
 mod single_active;
+mod timeouts;
 mod transactions;
 mod users;

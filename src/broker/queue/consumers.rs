@@ -23,6 +23,13 @@ pub struct ConsumerSlot {
     serial: u32,
 }
 
+impl ConsumerSlot {
+    /// A number that no other consumer has at the same time.
+    pub fn index(self) -> u32 {
+        self.slot
+    }
+}
+
 /// How a consumer wants to be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConsumerSpec {
@@ -34,6 +41,10 @@ pub struct ConsumerSpec {
     pub exclusive: bool,
     /// Served before those with a lower one.
     pub priority: i32,
+    /// Milliseconds it may hold a message, as it asks for; 0 is no limit.
+    pub timeout: Option<u64>,
+    /// The same when neither it nor the queue says.
+    pub usual_timeout: Option<u64>,
 }
 
 /// A consumer and what it holds.
@@ -43,6 +54,8 @@ pub struct Consumer {
     spec: ConsumerSpec,
     subscriber: Arc<dyn Subscriber>,
     unacked: u32,
+    /// Milliseconds it may hold a message.
+    timeout: Option<u64>,
     /// Whether it stands in a ring; one that couldn't take a delivery doesn't.
     in_ring: bool,
 }
@@ -63,9 +76,21 @@ impl Consumer {
         &self.subscriber
     }
 
+    /// Milliseconds it may hold a message, if there is a limit.
+    pub fn timeout(&self) -> Option<u64> {
+        self.timeout
+    }
+
     /// Counts a delivery that is to be settled.
     pub fn hold(&mut self) {
         self.unacked += 1;
+    }
+
+    /// Goes by the timeout of its queue where it has none of its own.
+    fn configure(&mut self, queue_timeout: Option<u64>) {
+        let spec = &self.spec;
+        let timeout = spec.timeout.or(queue_timeout).or(spec.usual_timeout);
+        self.timeout = timeout.filter(|timeout| *timeout > 0 && !spec.no_ack);
     }
 
     fn has_credit(&self) -> bool {
@@ -112,15 +137,26 @@ pub struct Consumers {
     exclusive: bool,
     is_quorum: bool,
     single: Option<SingleActive>,
+    /// Milliseconds that the queue gives its consumers.
+    timeout: Option<u64>,
 }
 
 impl Consumers {
-    /// None yet, of a queue with these arguments.
-    pub fn new(arguments: &FieldTable) -> Self {
+    /// None yet, of a queue with these arguments and this timeout for consumers.
+    pub fn new(arguments: &FieldTable, timeout: Option<u64>) -> Self {
         Self {
             is_quorum: arguments::queue_type(arguments) == Some(QueueType::Quorum),
+            timeout,
             single: has_single_active(arguments).then(SingleActive::default),
             ..Self::default()
+        }
+    }
+
+    /// Goes by another timeout from now on.
+    pub fn configure(&mut self, timeout: Option<u64>) {
+        self.timeout = timeout;
+        for (_, consumer) in &mut self.slots {
+            consumer.configure(timeout);
         }
     }
 
@@ -144,13 +180,16 @@ impl Consumers {
         self.exclusive = exclusive;
         let serial = self.next_serial;
         self.next_serial = self.next_serial.wrapping_add(1);
-        let slot = self.slots.insert(Consumer {
+        let mut consumer = Consumer {
             serial,
             spec,
             subscriber,
             unacked: 0,
+            timeout: None,
             in_ring: false,
-        }) as u32;
+        };
+        consumer.configure(self.timeout);
+        let slot = self.slots.insert(consumer) as u32;
         let named = ConsumerSlot { slot, serial };
         self.enter_ring(named);
         if self.single.is_some() {
@@ -305,6 +344,13 @@ impl Consumers {
         if let Some(ring) = self.rings.iter_mut().find(|r| r.priority == priority) {
             ring.slots.retain(|slot| *slot != named.slot);
         }
+    }
+
+    /// A consumer, if it is still there.
+    pub fn get(&self, named: ConsumerSlot) -> Option<&Consumer> {
+        self.slots
+            .get(named.slot as usize)
+            .filter(|consumer| consumer.serial == named.serial)
     }
 
     fn find(&mut self, named: ConsumerSlot) -> Option<&mut Consumer> {

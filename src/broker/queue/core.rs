@@ -28,6 +28,7 @@ use super::ready::Ready;
 use super::residency::Residency;
 use super::retries::Retries;
 use super::settings::{Counts, Settings};
+use super::timeouts::{Timeouts, next_second};
 use super::{Got, Pushed, QueueCounts};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
@@ -64,7 +65,9 @@ pub enum Pause {
 pub(super) struct Held {
     entry: Entry,
     /// `None` for one taken by `basic.get`.
-    consumer: Option<ConsumerSlot>,
+    pub(super) consumer: Option<ConsumerSlot>,
+    /// The second it was handed out in, when that is of interest.
+    pub(super) since: u32,
 }
 
 /// The state of a queue. Same calls, same state: no clock, no randomness; only
@@ -79,7 +82,8 @@ pub struct QueueCore {
     /// The last batch that a message went to.
     pub(super) batch: Batch,
     pub(super) ready: Ready,
-    held: Slab<Held>,
+    pub(super) held: Slab<Held>,
+    pub(super) timeouts: Timeouts,
     pub(super) retries: Retries,
     pub(super) consumers: Consumers,
     /// Those who asked for a message while it was on its way from the store.
@@ -110,12 +114,13 @@ impl QueueCore {
         ready.count_bytes(settings.max_length_bytes.is_some());
         Self {
             durable: spec.durable,
-            settings,
             batch: Batch::default(),
             ready,
             held: Slab::new(),
+            timeouts: Timeouts::default(),
             retries: Retries::default(),
-            consumers: Consumers::new(&spec.arguments),
+            consumers: Consumers::new(&spec.arguments, settings.consumer_timeout),
+            settings,
             waiting: Vec::new(),
             notices: Notices::default(),
             dying: Vec::new(),
@@ -169,10 +174,20 @@ impl QueueCore {
                 return Pushed::Taken;
             }
             consumer.hold();
+            let mut since = 0;
+            if let Some(timeout) = consumer.timeout() {
+                since = next_second(effects.now());
+                self.timeouts.note(since, timeout);
+            }
             let subscriber = Arc::clone(consumer.subscriber());
             let entry = self.enter(incoming, effects.now());
             self.keep(&entry, true, store, effects);
-            delivery.held = Some(hold(&mut self.held, entry, Some(slot)));
+            let held = Held {
+                entry,
+                consumer: Some(slot),
+                since,
+            };
+            delivery.held = Some(HeldSlot(self.held.insert(held) as u32));
             subscriber.deliver(&delivery, effects);
             return Pushed::Taken;
         }
@@ -283,6 +298,11 @@ impl QueueCore {
                 continue;
             }
             consumer.hold();
+            let mut since = 0;
+            if let Some(timeout) = consumer.timeout() {
+                since = next_second(effects.now());
+                self.timeouts.note(since, timeout);
+            }
             let vacant = self.held.vacant_entry();
             let held = Some(HeldSlot(vacant.key() as u32));
             let delivery = delivery_of(&entry, counts, held);
@@ -291,6 +311,7 @@ impl QueueCore {
             vacant.insert(Held {
                 entry,
                 consumer: Some(slot),
+                since,
             });
         }
         Pause::Budget
@@ -326,6 +347,7 @@ impl QueueCore {
         vacant.insert(Held {
             entry,
             consumer: None,
+            since: 0,
         });
         Got::Message(taken)
     }
@@ -399,6 +421,7 @@ impl QueueCore {
         if bytes != self.settings.max_length_bytes.is_some() {
             self.ready.count_bytes(bytes);
         }
+        self.consumers.configure(settings.consumer_timeout);
         self.settings = settings;
         self.make_room();
     }
@@ -441,10 +464,6 @@ impl QueueCore {
     pub(super) fn forget(&mut self, entry: &Entry) {
         self.ready.forget(entry, &mut self.notices);
     }
-}
-
-fn hold(held: &mut Slab<Held>, entry: Entry, consumer: Option<ConsumerSlot>) -> HeldSlot {
-    HeldSlot(held.insert(Held { entry, consumer }) as u32)
 }
 
 /// How a message is handed out.

@@ -11,10 +11,17 @@ impl QueueCore {
         self.has_deadlines || self.settings.expires.is_some() || self.retries.len() > 0
     }
 
+    /// Whether a consumer may be late before the queue is called.
+    pub fn wants_alarm(&self) -> bool {
+        self.timeouts
+            .first()
+            .is_some_and(|first| self.alarm.is_none_or(|alarm| first < alarm))
+    }
+
     /// When the queue is to be called next, if that is earlier than what was
     /// last asked for: the time before and the time from now on.
     pub fn new_alarm(&mut self) -> Option<(Option<u64>, u64)> {
-        if !self.is_timed() || self.deleted {
+        if self.deleted || !(self.is_timed() || self.wants_alarm()) {
             return None;
         }
         let at = self.next_due()?;
@@ -35,7 +42,8 @@ impl QueueCore {
             self.has_deadlines = false;
         }
         let unused = self.unused_at();
-        [deadline, self.retries.next_due(), unused]
+        let late = self.timeouts.first();
+        [deadline, self.retries.next_due(), unused, late]
             .into_iter()
             .flatten()
             .min()

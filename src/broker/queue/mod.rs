@@ -13,6 +13,7 @@ mod residency;
 mod retries;
 mod settings;
 mod settling;
+mod timeouts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ pub use self::retries::{Delayed, DelayedRetry};
 pub use self::settings::{Overflow, Priorities, Settings};
 
 use self::consumers::Detached;
+use self::timeouts::Late;
+use super::attempts::ReturnCause;
 use super::effects::Effects;
 use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
@@ -186,7 +189,7 @@ impl Queue {
     pub fn push(self: &Arc<Self>, incoming: &Incoming<'_>, effects: &mut Effects) -> Pushed {
         let mut core = self.core.lock();
         let pushed = core.push(incoming, &*self.store, effects);
-        if core.is_timed() || core.settings().is_limited() {
+        if core.is_timed() || core.settings().is_limited() || core.wants_alarm() {
             core.expire(EXPIRY_BUDGET, effects.now());
             self.let_go(core, effects);
         }
@@ -319,10 +322,30 @@ impl Queue {
         core.retry(now);
         core.make_room();
         core.expire(EXPIRY_BUDGET, now);
+        for late in core.late(now) {
+            self.time_out(&mut core, late, effects);
+        }
         if core.is_unused(now) && !self.is_deleted() {
             effects.expired(Arc::clone(self));
         }
         self.serve(core, effects);
+    }
+
+    /// Takes back what a consumer has kept for too long, and the consumer off.
+    fn time_out(self: &Arc<Self>, core: &mut QueueCore, late: Late, effects: &mut Effects) {
+        // What it is about to settle it may settle.
+        let held = late.subscriber.give_back(late.held, late.timeout, effects);
+        if held.is_empty() {
+            return;
+        }
+        let (queue, vhost, messages) = (&*self.spec.name, &*self.vhost, held.len());
+        tracing::warn!(queue, vhost, messages, "consumer timed out");
+        let detached = core.detach(late.consumer);
+        let returned = core.take_back(&held, ReturnCause::TimedOut);
+        core.put_back(returned, effects);
+        if detached == Detached::Last && self.spec.auto_delete && !self.is_deleted() {
+            effects.unused(Arc::clone(self));
+        }
     }
 
     /// Notes a use of the queue that leaves no other trace: it was declared.

@@ -90,6 +90,9 @@ pub struct Settings {
     pub delivery_limit: Option<u16>,
     /// Which messages that come back wait, and how long.
     pub delayed_retry: Option<DelayedRetry>,
+    /// Milliseconds a consumer may hold a message; 0 is no limit, and `None`
+    /// leaves it to the consumers.
+    pub consumer_timeout: Option<u64>,
     /// Where its dead letters go, if anywhere.
     pub dead_letter: Option<DeadLetterTarget>,
 }
@@ -112,6 +115,7 @@ impl Settings {
             priorities: priorities(quorum, positive("x-max-priority")),
             delivery_limit: delivery_limit(quorum, number("x-delivery-limit")),
             delayed_retry: DelayedRetry::from_arguments(arguments),
+            consumer_timeout: positive("x-consumer-timeout"),
             dead_letter: DeadLetterTarget::from_arguments(arguments),
         }
     }
