@@ -183,6 +183,8 @@ fn directory(found: &Inspection) -> Directory {
         segments: found.segments.iter().map(segment).collect(),
         missing: found.missing.clone(),
         database: found.database.clone(),
+        vhosts: found.vhosts,
+        users: found.users,
         queues: found.queues.iter().map(queue).collect(),
     }
 }

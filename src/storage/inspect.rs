@@ -41,6 +41,10 @@ pub struct Inspection {
     /// What is wrong with the database, if anything is: a broker would set it
     /// aside and make it again from the log.
     pub database: Option<String>,
+    /// How many virtual hosts there are.
+    pub vhosts: usize,
+    /// How many users there are.
+    pub users: usize,
     /// The durable queues and what they hold.
     pub queues: Vec<QueueReport>,
     reader: SegmentReader,
@@ -143,6 +147,13 @@ impl Inspection {
             segments: inspector.segments,
             missing,
             database: complaint,
+            vhosts: count(&changes, |change| {
+                matches!(
+                    change,
+                    Change::VhostCreated { .. } | Change::VhostSet { .. }
+                )
+            }),
+            users: count(&changes, |change| matches!(change, Change::UserSet { .. })),
             queues: queues(&changes, &inspector.index),
             reader: inspector.reader,
             index: Mutex::new(inspector.index),
@@ -306,6 +317,10 @@ fn missing(there: &[u64], summarized: &[u64]) -> Vec<u64> {
     let within = (*first..=*last).filter(|number| there.binary_search(number).is_err());
     let behind = summarized.iter().copied().filter(|number| number > last);
     within.chain(behind).collect()
+}
+
+fn count(changes: &[Change], is_meant: impl Fn(&Change) -> bool) -> usize {
+    changes.iter().filter(|change| is_meant(change)).count()
 }
 
 fn queues(changes: &[Change], index: &Index) -> Vec<QueueReport> {

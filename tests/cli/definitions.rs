@@ -25,8 +25,9 @@ fn a_broker_has_what_its_definitions_say() {
         Broker::start_with(&data, &flags).stop();
         let check = run(harrier(&["store", "check", "--data-dir"]).arg(&data));
         assert_eq!(check.code, Some(0), "{}", check.stderr);
-        let found = check.stdout.lines().filter(|line| line.contains('q'));
-        assert!(found.count() > 0, "{}", check.stdout);
+        let json: serde_json::Value = serde_json::from_str(&check.stdout).unwrap();
+        assert_eq!((&json["users"], &json["vhosts"]), (&1.into(), &2.into()));
+        assert_eq!(json["queues"][0]["name"], "q");
     }
 }
 

@@ -73,6 +73,8 @@ fn json(found: &Directory, problems: &[String]) -> Value {
         "segments": found.segments.iter().map(segment).collect::<Vec<_>>(),
         "missing_segments": found.missing,
         "database": found.database,
+        "vhosts": found.vhosts,
+        "users": found.users,
         "queues": found.queues.iter().map(queue).collect::<Vec<_>>(),
     })
 }
@@ -99,7 +101,7 @@ fn table(found: &Directory) -> String {
     let segments = found.segments.iter().map(segment).collect();
     let queues = found.queues.iter().map(queue).collect();
     format!(
-        "{}\n\n{}\n\ndatabase  {}",
+        "{}\n\n{}\n\ndatabase  {}\nvhosts    {}\nusers     {}",
         columns(
             &["segment", "bytes", "frames", "records", "live", "state"],
             segments
@@ -110,6 +112,8 @@ fn table(found: &Directory) -> String {
         } else {
             "ok"
         },
+        found.vhosts,
+        found.users,
     )
 }
 

@@ -103,6 +103,10 @@ pub struct Directory {
     pub missing: Vec<u64>,
     /// What is wrong with the database.
     pub database: Option<String>,
+    /// How many virtual hosts there are.
+    pub vhosts: usize,
+    /// How many users there are.
+    pub users: usize,
     /// The durable queues.
     pub queues: Vec<Queue>,
 }
