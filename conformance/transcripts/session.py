@@ -13,7 +13,7 @@ from collections import deque
 from urllib.parse import unquote, urlsplit
 
 import wire
-from channel import FRAME_MAX, WAIT_S, Arrived, Channel, Ended
+from channel import FRAME_MAX, WAIT_S, Arrived, Channel
 from text import Renderer
 
 # How long to listen, at the end, for what should not come.
@@ -50,8 +50,8 @@ class Session:
     def write(self, line: str) -> None:
         self.lines.append(line.rstrip())
 
-    def connect(self, capabilities: dict | None = None) -> "Connection":
-        connection = Connection(self, len(self.connections) + 1, CAPABILITIES if capabilities is None else capabilities)
+    def connect(self, capabilities: dict | None = None, vhost: str | None = None) -> "Connection":
+        connection = Connection(self, len(self.connections) + 1, CAPABILITIES if capabilities is None else capabilities, vhost)
         self.connections.append(connection)
         return connection
 
@@ -82,6 +82,8 @@ class Session:
         """Ends all connections and deletes what the script has declared."""
         for connection in self.connections:
             connection.hang_up()
+        if not self.declared:
+            return
         sweeper = Connection(self, 0, CAPABILITIES)
         channel = sweeper.channel()
         for kind, name in self.declared:
@@ -96,7 +98,7 @@ class Session:
 class Connection:
     """A socket past its handshake; number 0 keeps out of the transcript."""
 
-    def __init__(self, session: Session, number: int, capabilities: dict):
+    def __init__(self, session: Session, number: int, capabilities: dict, vhost: str | None = None):
         self.session = session
         self.number = number
         self.inboxes: dict[int, deque[Arrived]] = {0: deque()}
@@ -107,9 +109,9 @@ class Connection:
         address = session.address
         self.socket = socket.create_connection((address.hostname, address.port or 5672), WAIT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.handshake(capabilities)
+        self.handshake(capabilities, unquote(session.address.path[1:]) if vhost is None else vhost)
 
-    def handshake(self, capabilities: dict) -> None:
+    def handshake(self, capabilities: dict, vhost: str) -> None:
         user, password = self.session.address.username or "guest", self.session.address.password or "guest"
         self.socket.sendall(wire.PROTOCOL_HEADER)
         self.greeting = self.await_arrived(0, WAIT_S).values
@@ -123,9 +125,8 @@ class Connection:
         )
         self.await_arrived(0, WAIT_S)
         self.transmit(0, "connection.tune-ok", channel_max=2047, frame_max=FRAME_MAX, heartbeat=0)
-        vhost = unquote(self.session.address.path[1:]) or "/"
         self.transmit(0, "connection.open", virtual_host=vhost)
-        self.await_arrived(0, WAIT_S)
+        self.opened = self.await_arrived(0, WAIT_S)
 
     def channel(self, confirm: bool = False) -> Channel:
         """The next channel, opened; that is not worth a line in a transcript."""
@@ -133,8 +134,9 @@ class Connection:
         channel = Channel(self, self.channels)
         self.inboxes[channel.number] = deque()
         self.transmit(channel.number, "channel.open")
-        if self.await_arrived(channel.number, WAIT_S).name != "channel.open-ok":
-            raise Ended(f"no channel {self.channels} on connection {self.number}")
+        arrived = self.await_arrived(channel.number, WAIT_S)
+        if arrived is None or arrived.name != "channel.open-ok":
+            channel.give_up()
         if confirm:
             channel.confirm()
         return channel

@@ -78,7 +78,12 @@ class Renderer:
         return f"{name} {self.arguments(values, skip_defaults=sent)}".rstrip()
 
     def content(self, properties: dict, body: bytes, frames: int) -> str:
-        """Properties in the order of the wire, and the body; more than one body frame is told."""
+        """Properties and the body, and how many frames a longer one took.
+
+        Headers are sorted: RabbitMQ sorts them, a broker that keeps the client's order is as right.
+        """
+        if "headers" in properties:
+            properties = properties | {"headers": dict(sorted(properties["headers"].items()))}
         words = self.arguments(properties, skip_defaults=False)
         text = self.quoted(body[:BODY_SHOWN].decode(errors="replace"))
         if len(body) > BODY_SHOWN:

@@ -1,6 +1,32 @@
 """The scripts, one module a group."""
 
-from scenarios import dead_letters, exchanges, limits, publishing, queues
+from scenarios import (
+    consuming,
+    dead_letters,
+    exchanges,
+    frames,
+    lifetimes,
+    limits,
+    publishing,
+    queues,
+    reply_to,
+    settling,
+    taking_turns,
+)
 from scenarios.registry import SCENARIOS, Scenario
 
-__all__ = ["SCENARIOS", "Scenario", "dead_letters", "exchanges", "limits", "publishing", "queues"]
+__all__ = [
+    "SCENARIOS",
+    "Scenario",
+    "consuming",
+    "dead_letters",
+    "exchanges",
+    "frames",
+    "lifetimes",
+    "limits",
+    "publishing",
+    "queues",
+    "reply_to",
+    "settling",
+    "taking_turns",
+]
