@@ -197,8 +197,12 @@ class Channel:
             if is_so(arrived) or self.is_closed or time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        self.connection.write(self.number, ">", f"queue.declare passive, until so: queue={self.connection.session.renderer.plain(queue)}")
-        self.connection.write_arrived(self.number, arrived)
+        # Consumers are left out: a quorum queue counts those of basic.get for a moment.
+        plain, messages = self.connection.session.renderer.plain(queue), arrived.values.get("message_count")
+        if messages is None:
+            self.connection.write_arrived(self.number, arrived)
+        else:
+            self.connection.write(self.number, "<", f"{plain} holds {messages} in the end")
 
 
 def dashed(arguments: dict) -> dict:

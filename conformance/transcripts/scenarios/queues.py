@@ -187,7 +187,7 @@ def delete(s: Session) -> None:
 
 @variants(**QUEUE_TYPES)
 def delete_if_unused(s: Session, kind: str) -> None:
-    """Not while it has a consumer; a quorum queue doesn't ask."""
+    """Not while it has a consumer; a quorum queue can't tell."""
     (jobs,) = s.names("jobs")
     c = s.channel()
     c.declare(jobs, x_queue_type=kind)
