@@ -46,24 +46,23 @@ impl Copies {
     }
 
     fn add(&mut self, headers: &FieldTable, name: &str) -> Result<(), Refusal> {
-        let refuse = |value: &FieldValue| {
-            let kind = value.type_name();
-            let text =
-                format!("invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}");
-            Refusal::new(ReplyCode::PreconditionFailed, text)
-        };
         match headers.get(name) {
             None => Ok(()),
             Some(FieldValue::Array(keys)) => {
-                for key in keys {
-                    match key {
-                        FieldValue::LongStr(key) => self.keys.push(key.clone()),
-                        other => return Err(refuse(other)),
-                    }
-                }
+                // As RabbitMQ does, anything in it but a string names no queue.
+                let names = keys.iter().filter_map(|key| match key {
+                    FieldValue::LongStr(key) => Some(key.clone()),
+                    _ => None,
+                });
+                self.keys.extend(names);
                 Ok(())
             }
-            Some(other) => Err(refuse(other)),
+            Some(other) => {
+                let kind = other.type_name();
+                let text =
+                    format!("invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}");
+                Err(Refusal::new(ReplyCode::PreconditionFailed, text))
+            }
         }
     }
 }

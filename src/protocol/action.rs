@@ -126,6 +126,15 @@ impl Settle {
         }
     }
 
+    /// Class and method id of the method that said so.
+    pub const fn ids(&self) -> (u16, u16) {
+        match self {
+            Self::Ack { .. } => (60, 80),
+            Self::Nack { .. } => (60, 120),
+            Self::Reject { .. } => (60, 90),
+        }
+    }
+
     /// Whether all deliveries up to the tag are meant.
     pub const fn is_multiple(&self) -> bool {
         matches!(

@@ -141,7 +141,7 @@ impl ConnectionTask {
                 published,
             } => self.published(channel, seq, published),
             Verdict::Method(channel, ids, outcome) => self.conclude_method(channel, ids, outcome),
-            Verdict::BadAck(bad) => self.refuse(bad.channel, BASIC_ACK, &bad.refusal),
+            Verdict::BadAck(bad) => self.refuse(bad.channel, bad.ids, &bad.refusal),
             Verdict::CloseChannel(channel) => self.protocol.channel_close_ok(channel, out),
             Verdict::Login { mechanism, user } => self.conclude_login(mechanism, user),
             Verdict::Open(Ok(entry)) => self.open(entry),

@@ -43,8 +43,10 @@ impl Session {
             Method::BasicCancel(m) => self.basic_cancel(channel, &m, out),
             Method::BasicGet(m) => self.basic_get(channel, &m, out),
             Method::BasicRecover(_) => {
-                self.recover(channel);
                 encode::method(out, channel, BasicRecoverOk::default());
+                // What comes back may be delivered again at once, after the reply.
+                self.outbox.append(out);
+                self.recover(channel);
                 Ok(())
             }
             Method::BasicRecoverAsync(_) => {

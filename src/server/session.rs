@@ -82,6 +82,8 @@ pub struct WaitingGet {
 pub struct BadAck {
     /// The channel.
     pub channel: u16,
+    /// Class and method id of the acknowledgement.
+    pub ids: (u16, u16),
     /// Why.
     pub refusal: Refusal,
 }
@@ -288,7 +290,7 @@ impl Session {
             self.outbox.with_channel(channel.slot, |deliveries| {
                 tags.iter()
                     .find(|(tag, multiple)| deliveries.take(*tag, *multiple, &mut shares).is_none())
-                    .map(|(tag, _)| *tag)
+                    .map(|&(tag, multiple)| Settle::Ack { tag, multiple })
             })?
         });
         tags.clear();
@@ -299,7 +301,7 @@ impl Session {
             self.serve_passed_over(number);
         }
         self.see_to_effects();
-        unknown.map_or(Ok(()), |tag| Err(unknown_tag(number, tag)))
+        unknown.map_or(Ok(()), |ack| Err(unknown_tag(number, ack)))
     }
 
     /// Carries out what a transaction has gathered: all of it reaches the store,
@@ -380,7 +382,7 @@ impl Session {
         match tag.flatten() {
             Some(tag) => transaction.settle(settle.with_tag(tag)),
             None if everything => {}
-            None => return Err(unknown_tag(number, settle.tag())),
+            None => return Err(unknown_tag(number, settle)),
         }
         Ok(())
     }
@@ -396,7 +398,7 @@ impl Session {
         self.see_to_effects();
         match taken {
             Some(()) => Ok(()),
-            None => Err(unknown_tag(number, settle.tag())),
+            None => Err(unknown_tag(number, settle)),
         }
     }
 
@@ -471,10 +473,11 @@ fn refused(requeue: bool, cause: ReturnCause) -> Settlement {
     }
 }
 
-fn unknown_tag(channel: u16, tag: u64) -> BadAck {
-    let text = format!("unknown delivery tag {tag}");
+fn unknown_tag(channel: u16, settle: Settle) -> BadAck {
+    let text = format!("unknown delivery tag {}", settle.tag());
     BadAck {
         channel,
+        ids: settle.ids(),
         refusal: Refusal::new(ReplyCode::PreconditionFailed, text),
     }
 }

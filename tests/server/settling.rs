@@ -265,6 +265,19 @@ fn recover_redelivers_to_the_consumer_itself() {
 }
 
 #[test]
+fn recover_is_answered_before_what_it_redelivers() {
+    let broker = Broker::start();
+    let mut client = broker.client();
+    client.declare("q");
+    client.publish(1, ("", "q"), TRANSIENT, b"a");
+    client.consume(1, "q", "c");
+    assert_eq!(client.delivery(), (1, false, b"a".into()));
+    let recover = BasicRecover { requeue: true };
+    assert_eq!(client.ask(1, recover), Said::Other(1, (60, 111)));
+    assert_eq!(client.delivery(), (2, true, b"a".into()));
+}
+
+#[test]
 fn what_a_closed_channel_held_goes_to_others() {
     let broker = Broker::start();
     let mut client = holding(&broker, 3);

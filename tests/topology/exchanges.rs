@@ -308,7 +308,19 @@ fn a_queue_of_another_connection_is_not_bound() {
                   '/'. It could be originally declared on another connection or the exclusive \
                   property value does not match that of the original declaration.";
     assert_eq!(text(host.bind(to_queue("x", "q", "k"))), locked);
+    let spec = to_queue("x", "q", "k");
+    host.vhost.bind(spec, OTHER, &mut host.effects).unwrap();
     assert_eq!(text(host.unbind(&to_queue("x", "q", "k"))), locked);
+}
+
+#[test]
+fn unbinding_another_connections_queue_from_where_it_is_not_bound_is_no_error() {
+    let mut host = Host::new();
+    host.exchange("x", "direct");
+    let mut mine = queue("q");
+    mine.exclusive = true;
+    host.declare_queue_as(OTHER, &mine).unwrap();
+    host.unbind(&to_queue("x", "q", "k")).unwrap();
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Vhost {
     /// that isn't there is as good as removed.
     ///
     /// # Errors
-    /// 403 for the default exchange, 405 for a queue of another connection.
+    /// 403 for the default exchange, 405 for a binding of another connection's queue.
     pub fn unbind(
         &self,
         spec: &BindingSpec,
@@ -74,11 +74,11 @@ impl Vhost {
         let Some((source, target)) = ends else {
             return Ok(());
         };
-        self.check_target(&target, as_)?;
         let found = topology.find_binding(source, &target, &spec.routing_key, &spec.arguments);
         let Some(id) = found else {
             return Ok(());
         };
+        self.check_target(&target, as_)?;
         let unbound = is_durable(&topology, source, &target).then(|| Change::Unbound {
             vhost: Arc::clone(&self.name),
             spec,
