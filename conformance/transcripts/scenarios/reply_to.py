@@ -103,3 +103,12 @@ def the_name_itself(s: Session) -> None:
     c.channel().call("queue.purge", queue=REPLIES)
     c.channel().call("queue.delete", queue=REPLIES)
     c.channel().bind(REPLIES, "amq.direct", "k")
+
+
+@scenario
+def address_bound(s: Session) -> None:
+    """A reply address is no queue to bind."""
+    c = s.connect()
+    c.channel().bind(f"{REPLIES}.made.up", "amq.direct", "k")
+    c.channel().call("queue.unbind", queue=f"{REPLIES}.made.up", exchange="amq.direct", routing_key="k")
+    c.channel().call("queue.unbind", queue=REPLIES, exchange="amq.direct", routing_key="k")
