@@ -229,7 +229,11 @@ class Connection:
 
     def write_arrived(self, channel: int, arrived: Arrived) -> None:
         renderer = self.session.renderer
-        line = renderer.method(arrived.name, arrived.values, sent=False)
+        values = dict(arrived.values)
+        if arrived.name in ("basic.ack", "basic.nack"):
+            # How a broker gathers its confirms is its own affair.
+            del values["multiple"]
+        line = renderer.method(arrived.name, values, sent=False)
         if arrived.properties is not None:
             line += " | " + renderer.content(arrived.properties, arrived.body, arrived.frames)
         self.write(channel, "<", line)

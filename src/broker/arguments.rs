@@ -89,11 +89,11 @@ const ARGUMENTS: &[Argument] = &[
     argument("x-max-in-memory-bytes", QUORUM, check_count),
     argument("x-max-priority", CLASSIC, check_max_priority),
     argument("x-overflow", BOTH, check_overflow),
-    argument("x-queue-mode", CLASSIC, check_string),
+    argument("x-queue-mode", CLASSIC, check_nothing),
     argument("x-queue-version", CLASSIC, check_queue_version),
     argument("x-single-active-consumer", BOTH, check_bool),
     argument(QUEUE_TYPE, BOTH, check_queue_type),
-    argument("x-quorum-initial-group-size", QUORUM, check_count),
+    argument("x-quorum-initial-group-size", QUORUM, check_group_size),
     argument("x-max-age", NEITHER, check_string),
     argument("x-stream-max-segment-size-bytes", NEITHER, check_count),
     argument("x-stream-filter-size-bytes", NEITHER, check_count),
@@ -109,7 +109,7 @@ const ARGUMENTS: &[Argument] = &[
     // Of RabbitMQ's queues, only quorum queues have it.
     argument(CONSUMER_TIMEOUT, BOTH, check_count),
     argument("x-consumer-disconnected-timeout", QUORUM, check_count),
-    argument("x-member-placement-tag", QUORUM, check_string),
+    argument("x-member-placement-tag", QUORUM, check_nothing),
 ];
 
 /// Those of consumers, likewise.
@@ -221,6 +221,11 @@ fn check_queue_type(value: &FieldValue, arguments: &FieldTable) -> Result<(), Te
     }
 }
 
+/// Of arguments that have no effect: RabbitMQ takes anything for them.
+fn check_nothing(_: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    Ok(())
+}
+
 fn check_string(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
     text(value).map(|_| ())
 }
@@ -249,10 +254,20 @@ fn check_expiry(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
 }
 
 fn check_expires(value: &FieldValue, arguments: &FieldTable) -> Result<(), Term> {
+    refuse_zero(value)?;
+    check_expiry(value, arguments)
+}
+
+fn check_group_size(value: &FieldValue, arguments: &FieldTable) -> Result<(), Term> {
+    refuse_zero(value)?;
+    check_count(value, arguments)
+}
+
+fn refuse_zero(value: &FieldValue) -> Result<(), Term> {
     if integer(value)? == 0 {
         return Err("{value_zero,0}".into());
     }
-    check_expiry(value, arguments)
+    Ok(())
 }
 
 fn check_dead_letter_key(value: &FieldValue, arguments: &FieldTable) -> Result<(), Term> {

@@ -16,6 +16,8 @@ use crate::base::ids::Batch;
 const FRAME_LEN: usize = 21;
 const ACK: u8 = 80;
 const NACK: u8 = 120;
+/// The second bit of a nack.
+const REQUEUE: u8 = 2;
 
 /// What became of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,10 +136,11 @@ impl Confirms {
         }
         let [c0, c1] = channel.to_be_bytes();
         let [t0, t1, t2, t3, t4, t5, t6, t7] = upto.to_be_bytes();
-        let multiple = u8::from(count > 1);
+        // RabbitMQ's nacks have the requeue bit set, whatever a server means by it.
+        let requeue = if method == NACK { REQUEUE } else { 0 };
+        let bits = u8::from(count > 1) | requeue;
         let frame: [u8; FRAME_LEN] = [
-            1, c0, c1, 0, 0, 0, 13, 0, 60, 0, method, t0, t1, t2, t3, t4, t5, t6, t7, multiple,
-            0xCE,
+            1, c0, c1, 0, 0, 0, 13, 0, 60, 0, method, t0, t1, t2, t3, t4, t5, t6, t7, bits, 0xCE,
         ];
         out.put_slice(&frame);
         self.written = upto;

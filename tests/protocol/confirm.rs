@@ -38,7 +38,7 @@ fn nack(channel: u16, delivery_tag: u64, multiple: bool) -> Vec<u8> {
     let nack = BasicNack {
         delivery_tag,
         multiple,
-        requeue: false,
+        requeue: true,
     };
     method(channel, nack)
 }

@@ -188,14 +188,16 @@ fn nothing_can_be_got_from_direct_reply_to() {
 
 #[test]
 fn direct_reply_to_cannot_be_bound() {
-    let bind = QueueBind {
-        queue: REPLY_TO,
+    let bind = |queue| QueueBind {
+        queue,
         exchange: "amq.direct",
         routing_key: "k",
         ..QueueBind::default()
     };
     let text = "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue";
-    is_refused(bind, 403, text);
+    is_refused(bind("amq.rabbitmq.reply-to.g2dk.a2V5"), 403, text);
+    let text = "NOT_FOUND - no queue 'amq.rabbitmq.reply-to' in vhost '/'";
+    is_refused(bind(REPLY_TO), 404, text);
 }
 
 #[test]

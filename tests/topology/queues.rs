@@ -439,18 +439,25 @@ fn a_deleted_queue_is_gone_from_every_route() {
 }
 
 #[test]
-fn a_quorum_queue_is_not_deleted_if_empty() {
+fn a_quorum_queue_is_deleted_without_conditions_only() {
     let mut host = Host::new();
     host.declare_queue(&queue_with("q", &[("x-queue-type", "quorum".into())]))
         .unwrap();
-    let deleted = host
-        .vhost
-        .delete_queue("q", false, true, ME, &mut host.effects);
-    assert_eq!(
-        text(deleted),
-        "NOT_IMPLEMENTED - cannot delete queue 'q' in vhost '/'. queue.delete operations with \
-         if-empty flag set are not supported by quorum queues"
-    );
+    for (if_unused, if_empty, flag) in [
+        (true, false, "if-unused"),
+        (false, true, "if-empty"),
+        (true, true, "if-unused"),
+    ] {
+        let deleted = host
+            .vhost
+            .delete_queue("q", if_unused, if_empty, ME, &mut host.effects);
+        let refused = format!(
+            "NOT_IMPLEMENTED - cannot delete queue 'q' in vhost '/'. queue.delete operations with \
+             {flag} flag set are not supported by quorum queues"
+        );
+        assert_eq!(text(deleted), refused);
+    }
+    host.delete_queue("q").unwrap();
 }
 
 #[test]

@@ -230,6 +230,14 @@ def delete_if_empty(s: Session, kind: str) -> None:
 
 
 @scenario
+def delete_quorum_if_unused_and_empty(s: Session) -> None:
+    """Both conditions at once: the first is named."""
+    c = s.channel()
+    c.declare(s.name("jobs"), x_queue_type="quorum")
+    c.call("queue.delete", queue=s.name("jobs"), if_unused=True, if_empty=True)
+
+
+@scenario
 def delete_cancels_consumers(s: Session) -> None:
     """The server cancels the consumers of a deleted queue."""
     (jobs,) = s.names("jobs")

@@ -9,7 +9,7 @@ use crate::base::ids::ConnectionId;
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
 use crate::broker::exchange::{ExchangeId, Target};
-use crate::broker::replies::DIRECT_REPLY_TO;
+use crate::broker::replies::{DIRECT_REPLY_TO, is_direct_reply_to};
 use crate::broker::resource::{Resource, access_refused};
 use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::broker::spec::{BindingSpec, Destination};
@@ -118,9 +118,10 @@ fn checked(mut spec: BindingSpec) -> Result<BindingSpec, Refusal> {
     };
     spec.arguments.sort();
     match &spec.destination {
-        Destination::Queue(name) if name.starts_with(DIRECT_REPLY_TO) => Err(access_refused(
-            "cannot bind or unbind to a volatile (direct reply-to) queue",
-        )),
+        // An address; what stands for it is merely a name without a queue.
+        Destination::Queue(name) if is_direct_reply_to(name) && **name != *DIRECT_REPLY_TO => Err(
+            access_refused("cannot bind or unbind to a volatile (direct reply-to) queue"),
+        ),
         Destination::Exchange(name) if name.is_empty() => Err(not_on_default_exchange()),
         _ if spec.source.is_empty() => Err(not_on_default_exchange()),
         _ => Ok(spec),

@@ -160,7 +160,7 @@ impl Vhost {
     ///
     /// # Errors
     /// 405 when it belongs to another connection, 406 when it is to be unused
-    /// or empty and isn't, 540 when a quorum queue is to be empty.
+    /// or empty and isn't, 540 when that is asked of a quorum queue.
     pub fn delete_queue(
         &self,
         name: &str,
@@ -177,14 +177,15 @@ impl Vhost {
         };
         check_owner(title, &queue, as_)?;
         let is_quorum = arguments::queue_type(&queue.spec().arguments) == Some(QueueType::Quorum);
-        if is_quorum && if_empty {
+        let condition = if if_unused { "if-unused" } else { "if-empty" };
+        if is_quorum && (if_unused || if_empty) {
             let text = format!(
-                "cannot delete {title}. queue.delete operations with if-empty flag set are not \
-                 supported by quorum queues"
+                "cannot delete {title}. queue.delete operations with {condition} flag set are \
+                 not supported by quorum queues"
             );
             return Err(Refusal::new(ReplyCode::NotImplemented, text));
         }
-        let ready = queue.delete_if(if_unused && !is_quorum, if_empty, effects)?;
+        let ready = queue.delete_if(if_unused, if_empty, effects)?;
         self.forget_queue(&mut topology, &queue, effects);
         Ok(ready)
     }
