@@ -81,6 +81,8 @@ pub const STORE_BUFFER_KEPT: usize = 4 * 1024 * 1024;
 pub const TOPIC_HASH_WORDS_MAX: usize = 2;
 /// Octets of messages that a recent-history exchange keeps, whatever its length.
 pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Octets of events and traces that may wait to be published.
+pub const ANNOUNCEMENTS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The longest time to live of a message or a queue, milliseconds (ten years).
 pub const EXPIRY_MS_MAX: i64 = 315_360_000_000;
 /// The highest priority in a quorum queue, and that of a message without one.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::INTERNAL_USER;
 use super::queue::{DeadLetter, Queue};
 use super::subscriber::{Subscriber, Wake};
 use crate::base::clock::Now;
@@ -14,6 +15,8 @@ use crate::base::ids::Batch;
 #[derive(Debug, Default)]
 pub struct Effects {
     now: Now,
+    /// Who has the operations done, when somebody does.
+    actor: Option<Arc<str>>,
     batch: Option<Batch>,
     wakes: Vec<Arc<dyn Wake>>,
     cancelled: Vec<Arc<dyn Subscriber>>,
@@ -31,6 +34,16 @@ impl Effects {
     /// The time of the batch of operations.
     pub fn now(&self) -> Now {
         self.now
+    }
+
+    /// Has what is done from now on be done by the user `actor`.
+    pub fn set_actor(&mut self, actor: Arc<str>) {
+        self.actor = Some(actor);
+    }
+
+    /// Who has it done, as events say.
+    pub fn actor(&self) -> &str {
+        self.actor.as_deref().unwrap_or(INTERNAL_USER)
     }
 
     /// Notes that something went to the store as part of `batch`.

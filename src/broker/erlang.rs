@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::wire::FieldValue;
+use crate::wire::{FieldTable, FieldValue};
 
 /// Octets as a binary: text in quotes if all of it can be printed, else numbers.
 pub(super) fn binary(octets: &[u8]) -> String {
@@ -34,13 +34,17 @@ pub(super) fn term(value: &FieldValue) -> String {
         FieldValue::Decimal { scale, value } => format!("{{{scale},{value}}}"),
         FieldValue::Void => "undefined".into(),
         FieldValue::Array(values) => list(values.iter().map(typed)),
-        FieldValue::Table(table) => list(
-            table
-                .iter()
-                .map(|(name, value)| tuple(&[&binary(name), value.type_name(), &term(value)])),
-        ),
+        FieldValue::Table(table) => list(entries(table).into_iter()),
         integer => integer.as_i64().unwrap_or_default().to_string(),
     }
+}
+
+/// The entries of a table, a term each.
+pub(super) fn entries(table: &FieldTable) -> Vec<String> {
+    table
+        .iter()
+        .map(|(name, value)| tuple(&[&binary(name), value.type_name(), &term(value)]))
+        .collect()
 }
 
 /// A value as people read it: text as it is, anything else as a term.

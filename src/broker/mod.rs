@@ -5,6 +5,7 @@
 //! [`Store`](store::Store), time comes in as [`Now`](crate::base::clock::Now).
 
 pub mod access;
+pub mod announcements;
 mod arguments;
 pub mod attempts;
 mod binding;
@@ -14,7 +15,9 @@ pub mod dead_lettering;
 pub mod effects;
 mod equivalence;
 mod erlang;
+pub mod events;
 mod exchange;
+pub mod firehose;
 pub mod message;
 mod name;
 pub mod pattern;

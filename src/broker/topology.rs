@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::announcements::Switch;
 use super::binding::{Binding, BindingId, BindingKey, Bindings};
 use super::exchange::{Bound, ExchangeId, RouteTable, Target};
 use super::name::{ByName, Name};
@@ -33,6 +34,8 @@ pub(super) struct Exchange {
     pub(super) table: RouteTable,
     /// How many of its bindings lead to exchanges.
     pub(super) exchange_targets: usize,
+    /// Told whether it is the source of a binding.
+    switch: Option<Arc<Switch>>,
     outbound: Vec<BindingId>,
     inbound: Vec<BindingId>,
 }
@@ -41,6 +44,12 @@ impl Exchange {
     /// Whether it is the source of a binding.
     pub(super) fn is_used(&self) -> bool {
         !self.outbound.is_empty()
+    }
+
+    fn tell_switch(&self) {
+        if let Some(switch) = &self.switch {
+            switch.set_bound(self.is_used());
+        }
     }
 }
 
@@ -61,6 +70,8 @@ pub(super) struct Topology {
     bindings: Bindings,
     /// How many exchanges look at each message.
     looking: usize,
+    /// The bindings removed since somebody asked for them to be noted.
+    removed: Option<Vec<BindingSpec>>,
 }
 
 impl Topology {
@@ -95,6 +106,25 @@ impl Topology {
         self.looking > 0
     }
 
+    /// Tells `switch` from now on whether an exchange is the source of a binding.
+    pub(super) fn set_switch(&mut self, exchange: &str, switch: &Arc<Switch>) {
+        let id = self.exchange_id(exchange);
+        if let Some(exchange) = id.and_then(|id| self.exchanges.get_mut(id.0 as usize)) {
+            exchange.switch = Some(Arc::clone(switch));
+            exchange.tell_switch();
+        }
+    }
+
+    /// Notes from now on what bindings are removed.
+    pub(super) fn note_removed(&mut self) {
+        self.removed = Some(Vec::new());
+    }
+
+    /// The bindings removed since that was asked for.
+    pub(super) fn take_removed(&mut self) -> Vec<BindingSpec> {
+        self.removed.take().unwrap_or_default()
+    }
+
     /// Adds an exchange whose name is free.
     pub(super) fn insert_exchange(&mut self, spec: ExchangeSpec, table: RouteTable) {
         let name = Name(Arc::clone(&spec.name));
@@ -105,6 +135,7 @@ impl Topology {
             spec,
             table,
             exchange_targets: 0,
+            switch: None,
             outbound: Vec::new(),
             inbound: Vec::new(),
         });
@@ -224,6 +255,7 @@ impl Topology {
             place_at_target,
         });
         exchange.outbound.push(id);
+        exchange.tell_switch();
         let bound = Bound {
             id,
             key: &routing_key,
@@ -244,6 +276,10 @@ impl Topology {
     /// this was the last.
     pub(super) fn remove_binding(&mut self, id: BindingId) -> Option<ExchangeId> {
         let binding = self.bindings.remove(id)?;
+        if let Some(mut removed) = self.removed.take() {
+            removed.extend(self.spec_of(&binding));
+            self.removed = Some(removed);
+        }
         let place = binding.place_at_target;
         let moved = self
             .inbound(&binding.target)
@@ -269,6 +305,7 @@ impl Topology {
         if let Some(moved) = moved.and_then(|id| self.bindings.get_mut(id)) {
             moved.place_at_source = place;
         }
+        exchange.tell_switch();
         let unused = exchange.spec.auto_delete && !exchange.is_used();
         unused.then_some(binding.source)
     }

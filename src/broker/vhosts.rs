@@ -6,9 +6,11 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::access::{AccessError, Applied, check_name};
+use super::announcements::Herald;
 use super::change::Change;
 use super::dead_lettering::see_to_effects;
 use super::effects::Effects;
+use super::events::INTERNAL_USER;
 use super::queue::{Queue, Surroundings};
 use super::store::{Record, Recovered, Store};
 use super::timers::Timers;
@@ -22,6 +24,7 @@ pub const DEFAULT_VHOST: &str = "/";
 pub struct Vhosts {
     ids: Arc<QueueIds>,
     around: Surroundings,
+    herald: Arc<Herald>,
     by_name: RwLock<HashMap<Arc<str>, Arc<Vhost>>>,
 }
 
@@ -31,6 +34,7 @@ impl Vhosts {
         let vhosts = Self {
             ids: Arc::new(QueueIds::after(recovered.last_queue_id)),
             around: Surroundings::new(store, Arc::default()),
+            herald: Arc::default(),
             by_name: RwLock::default(),
         };
         for change in &recovered.changes {
@@ -58,6 +62,11 @@ impl Vhosts {
         vhosts
     }
 
+    /// What tells of what happens in them.
+    pub fn herald(&self) -> &Arc<Herald> {
+        &self.herald
+    }
+
     /// The virtual host called `name`.
     pub fn get(&self, name: &str) -> Option<Arc<Vhost>> {
         self.by_name.read().get(name).cloned()
@@ -79,6 +88,8 @@ impl Vhosts {
             vhost: Arc::clone(vhost.name()),
         };
         self.around.store.append(&[Record::Topology(&change)]);
+        self.herald
+            .vhost_created(name, &vhost.settings(), INTERNAL_USER);
         vhost
     }
 
@@ -98,7 +109,15 @@ impl Vhosts {
                 vhost: Arc::clone(vhost.name()),
                 settings,
             };
+            let limits = vhost.settings().limits;
             vhost.restore(&change);
+            let settings = vhost.settings();
+            if created {
+                self.herald.vhost_created(name, &settings, INTERNAL_USER);
+            } else if settings.limits != limits {
+                self.herald
+                    .vhost_limits_set(name, settings.limits, INTERNAL_USER);
+            }
             self.around.store.append(&[Record::Topology(&change)])
         });
         Ok(Applied { created, batch })
@@ -118,6 +137,7 @@ impl Vhosts {
         }
         let batch = vhost.delete(effects);
         by_name.remove(name);
+        self.herald.vhost_deleted(name, effects.actor());
         Ok(Applied {
             created: false,
             batch: Some(batch),
@@ -169,10 +189,11 @@ impl Vhosts {
     }
 
     fn add(&self, by_name: &mut HashMap<Arc<str>, Arc<Vhost>>, name: Arc<str>) -> Arc<Vhost> {
-        let vhost = Vhost::new(
+        let vhost = Vhost::announced(
             Arc::clone(&name),
             Arc::clone(&self.ids),
             self.around.clone(),
+            Arc::clone(&self.herald),
         );
         let vhost = Arc::new(vhost);
         by_name.insert(name, Arc::clone(&vhost));

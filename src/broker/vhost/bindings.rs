@@ -48,8 +48,11 @@ impl Vhost {
                 vhost: Arc::clone(&self.name),
                 spec: spec.clone(),
             });
-            topology.insert_binding(source, target.clone(), spec.routing_key, spec.arguments);
+            let (key, arguments) = (Arc::clone(&spec.routing_key), spec.arguments.clone());
+            topology.insert_binding(source, target.clone(), key, arguments);
             self.changed(change.as_slice(), effects);
+            self.herald
+                .binding_created(&self.name, &spec, effects.actor());
             replay(&topology, source, &target, effects);
         }
         Ok(())
@@ -83,8 +86,10 @@ impl Vhost {
             vhost: Arc::clone(&self.name),
             spec,
         });
+        self.note_removed(&mut topology);
         let unused = topology.remove_binding(id);
         let gone = topology.remove_unused(unused.into_iter().collect());
+        self.tell_gone(&mut topology, &gone, effects.actor());
         let changes: Vec<_> = unbound.into_iter().chain(self.deletions(&gone)).collect();
         self.changed(&changes, effects);
         Ok(())

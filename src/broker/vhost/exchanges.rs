@@ -6,7 +6,9 @@ use super::{Vhost, not_on_default_exchange, without_line_ends};
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
 use crate::broker::equivalence;
+use crate::broker::events::EVENT_EXCHANGE;
 use crate::broker::exchange::RouteTable;
+use crate::broker::firehose::TRACE_EXCHANGE;
 use crate::broker::resource::{RESERVED_PREFIX, access_refused, precondition};
 use crate::broker::spec::ExchangeSpec;
 use crate::broker::topology::{ALTERNATE_EXCHANGE, Topology};
@@ -21,22 +23,32 @@ const PREDECLARED: &[(&str, &str, bool)] = &[
     ("amq.topic", "topic", false),
     ("amq.headers", "headers", false),
     ("amq.match", "headers", false),
-    ("amq.rabbitmq.trace", "topic", true),
+    (TRACE_EXCHANGE, "topic", true),
 ];
 
+/// Declares the exchanges that every virtual host has.
 pub(super) fn predeclare(topology: &mut Topology) {
     for (name, kind, internal) in PREDECLARED {
-        let spec = ExchangeSpec {
-            name: (*name).into(),
-            kind: (*kind).into(),
-            durable: true,
-            auto_delete: false,
-            internal: *internal,
-            arguments: FieldTable::new(),
-        };
-        if let Some(table) = RouteTable::new(&spec) {
-            topology.insert_exchange(spec, table);
-        }
+        predeclare_one(topology, name, kind, *internal);
+    }
+}
+
+/// Declares the exchange that events are published to.
+pub(super) fn predeclare_events(topology: &mut Topology) {
+    predeclare_one(topology, EVENT_EXCHANGE, "topic", true);
+}
+
+fn predeclare_one(topology: &mut Topology, name: &str, kind: &str, internal: bool) {
+    let spec = ExchangeSpec {
+        name: name.into(),
+        kind: kind.into(),
+        durable: true,
+        auto_delete: false,
+        internal,
+        arguments: FieldTable::new(),
+    };
+    if let Some(table) = RouteTable::new(&spec) {
+        topology.insert_exchange(spec, table);
     }
 }
 
@@ -119,6 +131,8 @@ impl Vhost {
             vhost: Arc::clone(&self.name),
             spec: spec.clone(),
         });
+        self.herald
+            .exchange_created(&self.name, &spec, effects.actor());
         topology.insert_exchange(spec, table);
         self.changed(change.as_slice(), effects);
     }
@@ -151,7 +165,9 @@ impl Vhost {
         if if_unused && exchange.is_used() {
             return Err(title.in_use());
         }
+        self.note_removed(&mut topology);
         let gone = topology.remove_unused(vec![id]);
+        self.tell_gone(&mut topology, &gone, effects.actor());
         let changes: Vec<_> = self.deletions(&gone).collect();
         self.changed(&changes, effects);
         Ok(())

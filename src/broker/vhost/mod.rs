@@ -4,6 +4,7 @@
 //! the lock is released, so the log has changes in the order they took effect.
 //! A queue may be locked with the topology locked, never the other way round.
 
+mod announcing;
 mod bindings;
 mod exchanges;
 mod queues;
@@ -19,8 +20,11 @@ use parking_lot::RwLock;
 
 pub use self::settings::{VhostLimits, VhostSettings};
 
+use super::announcements::Herald;
 use super::change::Change;
 use super::effects::Effects;
+use super::events::EVENT_EXCHANGE;
+use super::firehose::{Firehose, TRACE_EXCHANGE};
 use super::queue::{Queue, Surroundings};
 use super::replies::Replies;
 use super::resource::{Resource, access_refused};
@@ -28,6 +32,7 @@ use super::routing::{PublishTarget, RoutingKeys, Traits};
 use super::spec::{ExchangeSpec, QueueSpec};
 use super::store::{Record, Store};
 use super::topology::Topology;
+use super::vhosts::DEFAULT_VHOST;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
 
@@ -68,13 +73,31 @@ pub struct Vhost {
     settings: RwLock<Arc<VhostSettings>>,
     /// Set with the topology locked, so that nothing is declared afterwards.
     deleted: AtomicBool,
+    herald: Arc<Herald>,
+    firehose: Arc<Firehose>,
 }
 
 impl Vhost {
     /// A virtual host with nothing in it but the exchanges every one has.
     pub fn new(name: Arc<str>, ids: Arc<QueueIds>, around: Surroundings) -> Self {
+        Self::announced(name, ids, around, Arc::default())
+    }
+
+    /// The same, of which `herald` tells what happens in it.
+    pub fn announced(
+        name: Arc<str>,
+        ids: Arc<QueueIds>,
+        around: Surroundings,
+        herald: Arc<Herald>,
+    ) -> Self {
+        let firehose = Firehose::new(Arc::clone(&name), Arc::clone(&herald));
         let mut topology = Topology::default();
         exchanges::predeclare(&mut topology);
+        topology.set_switch(TRACE_EXCHANGE, firehose.switch());
+        if *name == *DEFAULT_VHOST {
+            exchanges::predeclare_events(&mut topology);
+            topology.set_switch(EVENT_EXCHANGE, &herald.events);
+        }
         Self {
             name,
             ids,
@@ -84,6 +107,8 @@ impl Vhost {
             replies: Replies::default(),
             settings: RwLock::default(),
             deleted: AtomicBool::new(false),
+            herald,
+            firehose: Arc::new(firehose),
         }
     }
 
@@ -130,6 +155,16 @@ impl Vhost {
         &self.replies
     }
 
+    /// What tells of it.
+    pub fn herald(&self) -> &Arc<Herald> {
+        &self.herald
+    }
+
+    /// What copies the messages that come and go.
+    pub fn firehose(&self) -> &Arc<Firehose> {
+        &self.firehose
+    }
+
     /// Moves on with every change that can alter a route. A route found after
     /// this was read holds for as long as this stays the same.
     pub fn generation(&self) -> u64 {
@@ -158,8 +193,12 @@ impl Vhost {
     /// # Errors
     /// 404 when there is no such exchange, 403 when it is internal.
     pub fn check_publish(&self, exchange: &str) -> Result<PublishTarget, Refusal> {
+        // A route that is kept is taken without a look at the firehose.
+        let untraced = !self.firehose.switch().is_on();
         if exchange.is_empty() {
-            return Ok(PublishTarget { cacheable: true });
+            return Ok(PublishTarget {
+                cacheable: untraced,
+            });
         }
         let title = self.exchange_title(exchange);
         let topology = self.topology.read();
@@ -171,7 +210,7 @@ impl Vhost {
             return Err(access_refused(text));
         }
         Ok(PublishTarget {
-            cacheable: topology.routes_by_keys(id),
+            cacheable: untraced && topology.routes_by_keys(id),
         })
     }
 

@@ -9,6 +9,7 @@ use crate::broker::arguments::{self, QUEUE_TYPE, QueueType};
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
 use crate::broker::equivalence;
+use crate::broker::events::INTERNAL_USER;
 use crate::broker::queue::Queue;
 use crate::broker::resource::{RESERVED_PREFIX, Resource, precondition};
 use crate::broker::spec::QueueSpec;
@@ -138,6 +139,7 @@ impl Vhost {
         queue.touch(effects);
         topology.insert_queue(&queue);
         self.changed(change.as_slice(), effects);
+        self.herald.queue_created(&queue, effects.actor());
         queue
     }
 
@@ -187,6 +189,7 @@ impl Vhost {
         }
         let ready = queue.delete_if(if_unused, if_empty, effects)?;
         self.forget_queue(&mut topology, &queue, effects);
+        self.herald.queue_deleted(&queue, effects.actor());
         Ok(ready)
     }
 
@@ -201,6 +204,7 @@ impl Vhost {
         if is_declared {
             queue.delete(effects);
             self.forget_queue(&mut topology, queue, effects);
+            self.herald.queue_deleted(queue, INTERNAL_USER);
         }
     }
 
@@ -226,8 +230,10 @@ impl Vhost {
     }
 
     fn forget_queue(&self, topology: &mut Topology, queue: &Queue, effects: &mut Effects) {
+        self.note_removed(topology);
         let unused = topology.remove_queue(queue);
         let gone = topology.remove_unused(unused);
+        self.tell_gone(topology, &gone, INTERNAL_USER);
         let deleted = queue.spec().durable.then(|| Change::QueueDeleted {
             vhost: Arc::clone(&self.name),
             id: queue.id(),
