@@ -82,6 +82,16 @@ impl Announcement {
         &self.vhost
     }
 
+    /// What it is about: `queue.created`.
+    pub fn routing_key(&self) -> &str {
+        &self.routing_key
+    }
+
+    /// What it says.
+    pub fn headers(&self) -> &FieldTable {
+        &self.headers
+    }
+
     /// Its properties, announced `now`.
     pub(super) fn properties(&self, now: Now) -> BytesMut {
         if !self.is_event {

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::announcements::{Announcement, Herald, Peer, Switch, text};
 use super::message::MessageView;
 use super::routing::RoutingKeys;
-use super::subscriber::Delivery;
 use crate::wire::{FieldTable, FieldValue, Properties};
 
 /// The exchange that gets the copies.
@@ -59,13 +58,19 @@ impl Firehose {
     /// Takes down a copy of a message that was delivered.
     ///
     /// Called with queue and outbox locked.
-    pub fn delivered(&self, to: &Peer, channel: u16, queue: &str, delivery: &Delivery<'_>) {
-        let message = &delivery.message;
+    pub fn delivered(
+        &self,
+        to: &Peer,
+        channel: u16,
+        queue: &str,
+        message: &MessageView<'_>,
+        redelivered: bool,
+    ) {
         let keys = keys_of(message);
         let Some(mut headers) = self.headers(to, channel, message, keys) else {
             return;
         };
-        headers.push("redelivered", i32::from(delivery.redelivered));
+        headers.push("redelivered", i32::from(redelivered));
         let copy = self.copy(format!("deliver.{queue}"), headers, message);
         self.herald.put(copy);
     }

@@ -9,9 +9,11 @@ use super::auth::{self, Entry};
 use super::connection::ConnectionTask;
 use super::publish::Published;
 use super::session::{BadAck, Session, SessionLimits};
+use super::tap::Tap;
 use crate::base::limits::AUTH_FAILURE_DELAY;
 use crate::broker::access::{User, allowed};
-use crate::protocol::{Action, Phase};
+use crate::broker::announcements::Peer;
+use crate::protocol::{Action, Login, Phase};
 use crate::wire::frame::HEAD_LEN;
 use crate::wire::method::{ExchangeDeclare, QueueDeclare, TxSelect};
 use crate::wire::{FrameHead, FrameKind, Method, Refusal, ReplyCode};
@@ -71,10 +73,13 @@ impl ConnectionTask {
             .step(&self.units, &mut self.at, &mut self.replies);
         let Some(session) = &mut self.session else {
             return match action {
-                Action::Authenticate { mechanism, login } => Verdict::Login {
-                    mechanism,
-                    user: auth::log_in(&self.shared, &login, self.peer.ip()),
-                },
+                Action::Authenticate { mechanism, login } => {
+                    let user = auth::log_in(&self.shared, &login, self.peer.ip());
+                    let herald = self.shared.vhosts.herald();
+                    self.origin
+                        .tell_login(herald, claimed(&login), mechanism, user.is_some());
+                    Verdict::Login { mechanism, user }
+                }
                 Action::Open { vhost } => {
                     Verdict::Open(auth::enter(&self.shared, self.id, &self.user, vhost))
                 }
@@ -283,6 +288,13 @@ impl ConnectionTask {
             name = self.protocol.client().connection_name(),
             "opened"
         );
+        let peer = Peer {
+            connection: Arc::clone(&self.origin.name),
+            user: Arc::clone(&self.user),
+        };
+        let firehose = entry.vhost.firehose();
+        self.outbox.set_tap(Tap::new(firehose, peer));
+        self.tell_created(entry.vhost.name());
         self.session = Some(Session::new(
             self.id,
             entry,
@@ -304,6 +316,14 @@ impl ConnectionTask {
         let at = if delay { now + AUTH_FAILURE_DELAY } else { now };
         self.timer.as_mut().reset(at);
         self.drop_at = Some(at);
+    }
+}
+
+/// Who somebody says he is who logs in.
+fn claimed<'a>(login: &Login<'a>) -> &'a str {
+    match login {
+        Login::Plain { user, .. } => user,
+        _ => "",
     }
 }
 

@@ -6,6 +6,10 @@
 
 use std::sync::Arc;
 
+use super::access_events::{
+    tell_permissions, tell_permissions_cleared, tell_topic_permission,
+    tell_topic_permissions_cleared, tell_user, tell_user_deleted, tell_user_limits,
+};
 use super::shared::Shared;
 use crate::broker::access::{
     AccessError, Applied, PasswordHash, Permissions, TopicPermission, UserLimits,
@@ -25,8 +29,12 @@ impl Shared {
         tags: Vec<Arc<str>>,
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
+        let before = self.access.user(name);
         let applied = self.access.put_user(name, password, tags)?;
         if applied.batch.is_some() {
+            if let Some(after) = self.access.user(name) {
+                tell_user(self.vhosts.herald(), before.as_deref(), &after);
+            }
             tracing::info!(user = name, created = applied.created, "user set");
         }
         Ok(applied)
@@ -39,6 +47,7 @@ impl Shared {
     pub fn delete_user(&self, name: &str) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         let applied = self.access.delete_user(name)?;
+        tell_user_deleted(self.vhosts.herald(), name);
         let dismissed = self.seats.dismiss_user(name);
         tracing::info!(user = name, connections = dismissed.len(), "user deleted");
         self.wake(&dismissed);
@@ -51,7 +60,11 @@ impl Shared {
     /// [`AccessError::NoSuchUser`].
     pub fn set_user_limits(&self, name: &str, limits: UserLimits) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
-        self.access.set_user_limits(name, limits)
+        let applied = self.access.set_user_limits(name, limits)?;
+        if applied.batch.is_some() {
+            tell_user_limits(self.vhosts.herald(), name, limits);
+        }
+        Ok(applied)
     }
 
     /// Says what a user may do in a virtual host.
@@ -66,8 +79,11 @@ impl Shared {
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         self.check_vhost(vhost)?;
-        let applied = self.access.set_permissions(user, vhost, permissions)?;
+        let applied = self
+            .access
+            .set_permissions(user, vhost, permissions.clone())?;
         if applied.batch.is_some() {
+            tell_permissions(self.vhosts.herald(), user, vhost, &permissions);
             tracing::info!(user, vhost, "permissions set");
         }
         Ok(applied)
@@ -78,6 +94,7 @@ impl Shared {
         let _one_at_a_time = self.administration.lock();
         let cleared = self.access.clear_permissions(user, vhost);
         if cleared {
+            tell_permissions_cleared(self.vhosts.herald(), user, vhost);
             tracing::info!(user, vhost, "permissions cleared");
         }
         cleared
@@ -95,14 +112,24 @@ impl Shared {
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         self.check_vhost(vhost)?;
-        self.access.set_topic_permission(user, vhost, permission)
+        let applied = self
+            .access
+            .set_topic_permission(user, vhost, permission.clone())?;
+        if applied.batch.is_some() {
+            tell_topic_permission(self.vhosts.herald(), user, vhost, &permission);
+        }
+        Ok(applied)
     }
 
     /// Takes a user's topic permission for an exchange away, or for all of a
     /// virtual host; whether there was one.
     pub fn clear_topic_permissions(&self, user: &str, vhost: &str, exchange: Option<&str>) -> bool {
         let _one_at_a_time = self.administration.lock();
-        self.access.clear_topic_permissions(user, vhost, exchange)
+        let cleared = self.access.clear_topic_permissions(user, vhost, exchange);
+        if cleared {
+            tell_topic_permissions_cleared(self.vhosts.herald(), user, vhost);
+        }
+        cleared
     }
 
     /// Makes a virtual host, or says something else of the one there is.

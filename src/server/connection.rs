@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::actions::Verdict;
+use super::events::Origin;
 use super::outbox::{Outbox, Outgoing};
 use super::session::Session;
 use super::shared::Shared;
@@ -75,6 +76,7 @@ enum Written {
 pub struct ConnectionTask {
     pub(super) id: ConnectionId,
     pub(super) peer: SocketAddr,
+    pub(super) origin: Origin,
     pub(super) shared: Arc<Shared>,
     stream: TcpStream,
     pub(super) protocol: Connection,
@@ -114,10 +116,12 @@ impl ConnectionTask {
     /// The task of a connection just accepted.
     pub fn new(id: ConnectionId, peer: SocketAddr, stream: TcpStream, shared: Arc<Shared>) -> Self {
         let outbox = shared.register(id);
+        let local = stream.local_addr().unwrap_or(shared.config.amqp);
         let handshake = Instant::now() + shared.config.handshake_timeout;
         Self {
             id,
             peer,
+            origin: Origin::new(peer, local, shared.now().unix_ms),
             protocol: Connection::new(shared.protocol.clone()),
             session: None,
             user: "".into(),
@@ -184,6 +188,7 @@ impl ConnectionTask {
             session.begin_batch(self.shared.now());
             session.close();
         }
+        self.tell_closed();
         self.shared.deregister(self.id);
     }
 

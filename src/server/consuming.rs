@@ -80,6 +80,7 @@ impl Session {
         let receiver = Arc::clone(&subscriber);
         let attached = queue.attach(spec, receiver, answer_first, &mut self.effects);
         let consumer_slot = attached.inspect_err(|_| subscriber.leave())?;
+        self.tell_consumer_created(number, &tag, method, spec.prefetch);
         let consumer = ChannelConsumer {
             queue,
             slot: consumer_slot,
@@ -144,6 +145,7 @@ impl Session {
         if let Some(consumer) = channel.consumers.remove(method.consumer_tag) {
             consumer.queue.detach(consumer.slot, &mut self.effects);
             consumer.subscriber.leave();
+            self.tell_consumer_deleted(number, method.consumer_tag, consumer.queue.name());
             self.see_to_effects();
         } else if let Some(requester) = channel
             .replies
@@ -158,6 +160,7 @@ impl Session {
 
     /// Cancels the consumers whose queues the user may not read any more.
     pub(super) fn drop_unreadable(&mut self, out: &mut BytesMut) {
+        let mut gone = Vec::new();
         for (number, channel) in &mut self.channels {
             let grants = &mut self.grants;
             let lost = channel.consumers.extract_if(|_, consumer| {
@@ -171,7 +174,11 @@ impl Session {
                     nowait: true,
                 };
                 answer(out, *number, !self.cancel_notify, cancel);
+                gone.push((*number, tag, consumer.queue));
             }
+        }
+        for (number, tag, queue) in gone {
+            self.tell_consumer_deleted(number, &tag, queue.name());
         }
         self.see_to_effects();
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
+use super::events::tell_alarm;
 use super::shared::Shared;
 use crate::storage::free_space;
 
@@ -52,9 +53,9 @@ impl Alarms {
         }
     }
 
-    /// Sets the alarms; whether that made a difference.
-    fn set(&self, alarms: u8) -> bool {
-        self.0.swap(alarms, Ordering::Relaxed) != alarms
+    /// Sets the alarms; which of them that made a difference to.
+    fn set(&self, alarms: u8) -> u8 {
+        self.0.swap(alarms, Ordering::Relaxed) ^ alarms
     }
 
     fn is_on(&self, alarm: u8) -> bool {
@@ -78,7 +79,9 @@ pub async fn watch(shared: Arc<Shared>) {
         if is_short || shared.store.is_disk_full() {
             alarms |= LOW_ON_DISK;
         }
-        if shared.alarms.set(alarms) {
+        let changed = shared.alarms.set(alarms);
+        if changed != 0 {
+            tell(&shared, changed);
             if shared.alarms.any() {
                 let reason = shared.alarms.reason();
                 tracing::warn!(reason, memory, free, "publishers are blocked");
@@ -91,6 +94,15 @@ pub async fn watch(shared: Arc<Shared>) {
             release_memory(shared.release_memory);
         }
         sleep(until_next_look(shared.alarms.any(), free, free_limit)).await;
+    }
+}
+
+/// Tells of the alarms that went off or on again.
+fn tell(shared: &Shared, changed: u8) {
+    for (alarm, source) in [(LOW_ON_MEMORY, "memory"), (LOW_ON_DISK, "disk")] {
+        if changed & alarm != 0 {
+            tell_alarm(shared.vhosts.herald(), source, shared.alarms.is_on(alarm));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::connection::ConnectionTask;
 use super::flow;
+use super::herald;
 use super::shared::Shared;
 use super::ticker;
 
@@ -60,6 +61,7 @@ impl Server {
             () = self.accept() => {}
             () = flow::watch(Arc::clone(&self.shared)) => {}
             () = ticker::run(Arc::clone(&self.shared)) => {}
+            () = herald::announce(Arc::clone(&self.shared)) => {}
         }
         drop(self.listener);
         tracing::info!(connections = self.shared.connections(), "stopping");

@@ -8,13 +8,16 @@
 // What a peer sends gets this far: no index without a check.
 #![warn(clippy::indexing_slicing)]
 
+mod access_events;
 mod actions;
 pub mod administration;
 pub mod auth;
 mod channel;
 mod connection;
 mod consuming;
+mod events;
 mod flow;
+mod herald;
 mod listener;
 mod methods;
 mod outbox;
@@ -25,6 +28,7 @@ mod routes;
 mod seats;
 mod session;
 pub mod shared;
+mod tap;
 mod ticker;
 mod unacked;
 mod window;

@@ -7,17 +7,19 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::tap::Tap;
 use super::unacked::{ChannelDeliveries, SourceSlot};
 use super::window::Place;
 use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH, OUTBOX_REPLIES_HIGH};
+use crate::broker::announcements::Peer;
 use crate::broker::effects::Effects;
 use crate::broker::message::MessageView;
 use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
@@ -171,12 +173,30 @@ pub struct Outbox {
     wake_pending: AtomicBool,
     any_cancelled: AtomicBool,
     notify: Notify,
+    /// Set once the connection is in a virtual host.
+    tap: OnceLock<Tap>,
 }
 
 impl Outbox {
     /// Sets the largest frame that the peer takes, octets of a whole frame.
     pub fn set_frame_max(&self, frame_max: u32) {
         self.state.lock().frame_max = frame_max;
+    }
+
+    /// Sets where copies of what is delivered go. The first one stays.
+    pub fn set_tap(&self, tap: Tap) {
+        let _first = self.tap.set(tap);
+    }
+
+    /// Whose connection it is, once that is known.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.tap.get().map(|tap| &tap.peer)
+    }
+
+    /// Where copies of what is delivered go, if they are wanted now.
+    #[inline]
+    pub fn open_tap(&self) -> Option<&Tap> {
+        self.tap.get().filter(|tap| tap.is_open())
     }
 
     /// Waits until somebody wakes the connection's task.
@@ -285,6 +305,10 @@ impl Outbox {
         };
         let annotated = delivery.annotated();
         let message = &delivery.message_with(annotated.as_deref());
+        if let Some(tap) = self.open_tap() {
+            let queue = deliveries.queue_name(source);
+            tap.delivered(channel, queue, message, delivery.redelivered);
+        }
         let get_ok = BasicGetOk {
             delivery_tag: deliveries.hand_out_got(source, delivery.held),
             redelivered: delivery.redelivered,
@@ -321,6 +345,10 @@ impl Outbox {
         let Some(deliveries) = state.channels.get_mut(slot.0) else {
             return false;
         };
+        if let Some(tap) = self.open_tap() {
+            let address = str::from_utf8(message.routing_key).unwrap_or_default();
+            tap.delivered(channel, address, message, false);
+        }
         let arguments = DeliverArguments {
             channel,
             consumer_tag,
@@ -356,9 +384,14 @@ impl Outbox {
         }
     }
 
+    /// Whether there are consumers cancelled since that was last asked.
+    pub fn has_cancelled(&self) -> bool {
+        self.any_cancelled.load(Ordering::Acquire)
+    }
+
     /// The consumers cancelled since this was last asked.
     pub fn take_cancelled(&self) -> Vec<Cancelled> {
-        if !self.any_cancelled.load(Ordering::Acquire) {
+        if !self.has_cancelled() {
             return Vec::new();
         }
         self.any_cancelled.store(false, Ordering::Release);
@@ -463,6 +496,12 @@ impl Subscriber for OutboxConsumer {
         if self.place.is_promised() {
             channel.window().redeem(&self.place);
         }
+        let annotated = delivery.annotated();
+        let message = delivery.message_with(annotated.as_deref());
+        if let Some(tap) = self.outbox.open_tap() {
+            let queue = channel.queue_name(self.source);
+            tap.delivered(self.channel, queue, &message, delivery.redelivered);
+        }
         let arguments = DeliverArguments {
             channel: self.channel,
             consumer_tag: &self.tag,
@@ -471,8 +510,6 @@ impl Subscriber for OutboxConsumer {
             exchange: delivery.message.exchange,
             routing_key: delivery.message.routing_key,
         };
-        let annotated = delivery.annotated();
-        let message = delivery.message_with(annotated.as_deref());
         self.outbox.put_deliver(state, &arguments, &message);
         drop(guard);
         self.outbox.wake_later(effects);

@@ -84,13 +84,15 @@ impl Session {
         // Addresses come and go without the topology changing.
         let cacheable = target.cacheable && checked.copies.is_none() && replies.is_empty();
         let incoming = checked.incoming(publish);
+        let keys = RoutingKeys::with_copies(publish.routing_key, &keys);
         let mut queues = Vec::new();
         self.vhost.route(
             publish.exchange,
-            RoutingKeys::with_copies(publish.routing_key, &keys),
+            keys,
             &mut RawTraits::of(&incoming),
             &mut queues,
         )?;
+        self.tap_publish(publish.channel, &incoming, &keys, &queues, &replies);
         if cacheable {
             let (exchange, key) = (publish.exchange, publish.routing_key);
             let route = queues.as_slice().into();

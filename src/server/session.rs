@@ -21,6 +21,7 @@ use crate::broker::attempts::ReturnCause;
 use crate::broker::dead_lettering::{carry_dead_letters, see_to_effects};
 use crate::broker::effects::Effects;
 use crate::broker::queue::{Incoming, Pushed, Queue, Settlement, has_single_active};
+use crate::broker::subscriber::Wake;
 use crate::broker::unit::Unit;
 use crate::broker::vhost::Vhost;
 use crate::protocol::Settle;
@@ -97,6 +98,10 @@ impl Session {
         cancel_notify: bool,
         limits: SessionLimits,
     ) -> Self {
+        let mut effects = Effects::default();
+        if let Some(peer) = outbox.peer() {
+            effects.set_actor(Arc::clone(&peer.user));
+        }
         Self {
             id,
             vhost: entry.vhost,
@@ -107,7 +112,7 @@ impl Session {
             limits,
             channels: HashMap::default(),
             routes: RouteCache::default(),
-            effects: Effects::default(),
+            effects,
             waiting_get: None,
             acks: AckRun::default(),
             shares: Vec::new(),
@@ -132,6 +137,8 @@ impl Session {
             {
                 gone.subscriber.leave();
                 refused.extend(cancelled.refusal());
+                let queue = gone.queue.name();
+                self.tell_consumer_deleted(cancelled.channel, &cancelled.tag, queue);
             }
             if self.outbox.has_windows() {
                 self.serve_passed_over(cancelled.channel);
@@ -144,6 +151,10 @@ impl Session {
     /// queue are told, everybody who was delivered to is woken.
     pub fn end_batch(&mut self) {
         self.effects.tell_cancelled();
+        if self.outbox.has_cancelled() {
+            // Its own are forgotten with the next batch, so one has to come.
+            Wake::wake(Arc::clone(&self.outbox));
+        }
         self.wake_others();
     }
 
@@ -162,6 +173,7 @@ impl Session {
         let slot = self.outbox.open_channel();
         let channel = Channel::new(slot, self.limits.default_prefetch);
         self.channels.insert(number, channel);
+        self.tell_channel_created(number);
         Ok(())
     }
 
@@ -178,6 +190,7 @@ impl Session {
             self.vhost.replies().close(&requester.address);
         }
         self.seat.close_channel();
+        self.tell_channel_closed(number, &channel);
         for consumer in channel.consumers.values() {
             self.detach_from(&channel, consumer);
         }

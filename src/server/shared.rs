@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -58,6 +59,7 @@ impl Shared {
             server_properties: server_properties(),
             message_size_max: config.max_message_size,
         };
+        vhosts.herald().set_node(node_name());
         Self {
             config,
             protocol: Arc::new(protocol),
@@ -134,6 +136,16 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
+}
+
+/// What this node is called: by the host's name, as RabbitMQ's nodes are.
+fn node_name() -> Arc<str> {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "localhost",
+        name => name,
+    };
+    format!("harrier@{host}").into()
 }
 
 /// What `connection.start` says about the server. Clients branch on the

@@ -111,6 +111,12 @@ impl ChannelDeliveries {
         SourceSlot(self.sources.insert(Source { queue, users: 1 }) as u32)
     }
 
+    /// The name of a queue that is used.
+    pub fn queue_name(&self, source: SourceSlot) -> &str {
+        let source = self.sources.get(source.0 as usize);
+        source.map_or("", |source| &**source.queue.name())
+    }
+
     /// Ends a use noted by [`ChannelDeliveries::join`].
     pub fn leave(&mut self, source: SourceSlot) {
         self.release(source.0);

@@ -4,7 +4,7 @@ use harrier::wire::method::ExchangeDeclare;
 use crate::support::{Host, OTHER, exchange, queue, table, text, to_exchange, to_queue};
 
 #[test]
-fn every_virtual_host_has_its_exchanges() {
+fn the_default_virtual_host_has_its_exchanges() {
     let host = Host::new();
     let all: Vec<_> = host.vhost.exchanges();
     let shown: Vec<_> = all
@@ -19,6 +19,7 @@ fn every_virtual_host_has_its_exchanges() {
             ("amq.fanout", "fanout", true, false),
             ("amq.headers", "headers", true, false),
             ("amq.match", "headers", true, false),
+            ("amq.rabbitmq.event", "topic", true, true),
             ("amq.rabbitmq.trace", "topic", true, true),
             ("amq.topic", "topic", true, false),
         ]

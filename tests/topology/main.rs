@@ -7,6 +7,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod announcements;
 mod durability;
 mod exchange_types;
 mod exchanges;

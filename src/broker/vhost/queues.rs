@@ -221,6 +221,7 @@ impl Vhost {
             tracing::info!(queue = %queue.name(), vhost = %self.name, "deleted, as nobody used it");
             queue.delete(effects);
             self.forget_queue(&mut topology, queue, effects);
+            self.herald.queue_deleted(queue, INTERNAL_USER);
         }
     }
 
