@@ -17,6 +17,8 @@ mod client;
 mod closing;
 mod consuming;
 mod durability;
+mod events;
+mod firehose;
 mod garbage;
 mod hosted;
 mod prefetch;
