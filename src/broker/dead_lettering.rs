@@ -57,7 +57,7 @@ fn carry(vhost: &Vhost, letters: Vec<DeadLetter>, unit: &mut Unit, effects: &mut
             let headers = letter.headers(effects.now());
             let properties = letter.properties(&headers);
             let content = letter.content(&target.exchange, routing_key, &properties);
-            let incoming = Incoming::new(content).redelivered(letter.was_rejected());
+            let incoming = Incoming::new(content);
             for queue in &targets(vhost, &letter, target, routing_key, &incoming) {
                 if is_cycle(&headers, queue.name()) {
                     let (from, to) = (&**letter.queue().name(), &**queue.name());

@@ -27,6 +27,8 @@ const PERSISTENT: u8 = 1;
 const CHAINED: u8 = 2;
 /// Its `x-death` header is the broker's, not something a client wrote.
 const DEAD_LETTERED: u8 = 4;
+/// A consumer rejected it in a queue it was dead-lettered from since.
+const REJECTED: u8 = 8;
 
 /// What a publisher sent, still borrowed from where it was read.
 #[derive(Debug, Clone)]
@@ -41,6 +43,9 @@ pub struct Content<'a> {
     pub persistent: bool,
     /// Whether the broker republishes it from a queue where it died.
     pub dead_lettered: bool,
+    /// Whether a consumer rejected it on its way here: it counts as handed out
+    /// before in every queue it comes to from then on.
+    pub rejected: bool,
     /// The body.
     pub body: Body<'a>,
 }
@@ -96,7 +101,8 @@ impl Message {
                 DEAD_LETTERED
             } else {
                 0
-            };
+            }
+            | if content.rejected { REJECTED } else { 0 };
         let properties_len = content.properties.len() as u32;
         let fixed = [flags, exchange.len() as u8, key.len() as u8, 0];
         let record = concatenated(&[
@@ -147,6 +153,11 @@ impl Message {
     /// Whether its death history was written by the broker.
     pub fn is_dead_lettered(&self) -> bool {
         self.flags() & DEAD_LETTERED != 0
+    }
+
+    /// Whether a consumer rejected it in a queue it was dead-lettered from.
+    pub fn is_rejected(&self) -> bool {
+        self.flags() & REJECTED != 0
     }
 
     /// Octets it takes in a store.

@@ -54,6 +54,11 @@ impl<T> Timers<T> {
         }
     }
 
+    /// Has nobody called at `at` for `id` after all.
+    pub fn cancel(&self, id: QueueId, at: u64) {
+        self.due.lock().remove(&(at, id));
+    }
+
     /// The first time at which somebody is to be called.
     pub fn next(&self) -> Option<u64> {
         self.due.lock().first_key_value().map(|((at, _), _)| *at)

@@ -252,6 +252,7 @@ impl Checked {
             properties: self.properties.as_deref().unwrap_or(publish.properties),
             persistent: publish.parsed.is_persistent(),
             dead_lettered: false,
+            rejected: false,
             body: publish.body.clone(),
         };
         Incoming::new(content).expiring(self.expiration)

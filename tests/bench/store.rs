@@ -340,6 +340,7 @@ fn message(fill: u8, size: usize) -> Message {
         properties: &[0x10, 0, 2],
         persistent: true,
         dead_lettered: false,
+        rejected: false,
         body: Body::Borrowed(&vec![fill; size]),
     })
 }

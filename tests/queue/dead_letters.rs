@@ -71,6 +71,7 @@ impl Host {
             properties,
             persistent: Properties::parse(properties).unwrap().is_persistent(),
             dead_lettered: false,
+            rejected: false,
             body: Body::Borrowed(b"body"),
         };
         queue.push(&Incoming::new(content), &mut self.effects);

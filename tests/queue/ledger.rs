@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use harrier::base::clock::Now;
@@ -219,6 +219,8 @@ pub struct Ledger {
     interlude: Mutex<Option<Interlude>>,
     at_once: AtomicBool,
     ahead: AtomicBool,
+    /// The time at which it answers, milliseconds.
+    now: AtomicU64,
 }
 
 impl Ledger {
@@ -230,6 +232,18 @@ impl Ledger {
     /// Has `what` be done when the next append is made, before it returns.
     pub fn interrupt(&self, what: impl FnOnce() + Send + 'static) {
         *self.interlude.lock() = Some(Interlude(Box::new(what)));
+    }
+
+    /// Sets the time.
+    pub fn set_now(&self, now: Now) {
+        self.now.store(now.unix_ms, Ordering::Relaxed);
+    }
+
+    /// The lanes of a queue that it knows of.
+    pub fn lanes(&self, queue: QueueId) -> Vec<QueueId> {
+        let books = self.books.lock();
+        let lanes = books.accounts.keys().copied();
+        lanes.filter(|lane| lane.queue() == queue).collect()
     }
 
     /// Has it find what was appended after the batch a load waited for, or not.
@@ -314,7 +328,7 @@ impl Ledger {
         }
         let page = self.books.lock().pages.pop_front();
         if let Some((receiver, page)) = page {
-            receiver.receive(page, Now::default());
+            receiver.receive(page, Now::at_ms(self.now.load(Ordering::Relaxed)));
         }
     }
 }

@@ -9,10 +9,12 @@
 
 mod concurrent;
 mod dead_letters;
+mod features;
 mod ledger;
 mod model;
 mod paging;
 mod publishing;
+mod settings;
 mod single_active;
 mod support;
 mod timeouts;

@@ -100,13 +100,14 @@ pub fn content(number: &[u8; 4], persistent: bool) -> Content<'_> {
         properties: if persistent { PERSISTENT } else { TRANSIENT },
         persistent,
         dead_lettered: false,
+        rejected: false,
         body: Body::Borrowed(number),
     }
 }
 
-/// The number of a message, by its body.
+/// The number of a message: what its body begins with.
 pub fn number(body: &[u8]) -> u32 {
-    u32::from_be_bytes(body.try_into().unwrap())
+    u32::from_be_bytes(body[..4].try_into().unwrap())
 }
 
 /// A queue's declaration.

@@ -131,6 +131,7 @@ pub fn message(number: u64, size: usize) -> Message {
         properties: &[0x10, 0, 2],
         persistent: true,
         dead_lettered: false,
+        rejected: false,
         body: Body::Borrowed(&body),
     })
 }

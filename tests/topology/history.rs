@@ -39,6 +39,7 @@ fn publish_with(host: &mut Host, to: &str, key: &str, body: &str, headers: Field
         properties: copies.properties.as_deref().unwrap_or(&raw),
         persistent: false,
         dead_lettered: false,
+        rejected: false,
         body: Body::Borrowed(body.as_bytes()),
     });
     let keys: Vec<&[u8]> = copies.keys.iter().map(|key| &key[..]).collect();

@@ -181,12 +181,10 @@ impl Backlog {
         self.entries.front()
     }
 
-    /// Octets of the bodies of those that wait. Of those left to the store, it is
-    /// what they take there.
-    pub fn weigh(&self) -> u64 {
+    /// Octets of the bodies of those that are in memory.
+    pub fn resident_body_len(&self) -> u64 {
         let resident = self.entries.iter().chain(&self.beyond);
-        let resident: u64 = resident.map(|entry| entry.body_len()).sum();
-        resident + self.paged.as_ref().map_or(0, |paged| paged.bytes)
+        resident.map(Entry::body_len).sum()
     }
 
     /// Adds a message; one that the store has went there as part of `batch`.
@@ -411,13 +409,14 @@ impl Backlog {
 }
 
 fn restored(stored: Stored, priority: u8, delivered: Position) -> Entry {
+    let came_back = stored.attempts.returns > 0 || stored.message.is_rejected();
     Entry {
         position: stored.position,
         message: stored.message,
         deadline: stored.deadline.and_then(NonZeroU64::new),
         attempts: stored.attempts,
         priority,
-        redelivered: stored.attempts.returns > 0 || stored.position <= delivered,
+        redelivered: came_back || stored.position <= delivered,
         stored: true,
     }
 }

@@ -29,7 +29,7 @@ use super::residency::Residency;
 use super::retries::Retries;
 use super::settings::{Counts, Settings};
 use super::timeouts::{Timeouts, next_second};
-use super::{Got, Pushed, QueueCounts};
+use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::attempts::{Attempts, ReturnCause};
@@ -165,7 +165,7 @@ impl QueueCore {
         {
             let mut delivery = Delivery {
                 message: incoming.view(),
-                redelivered: incoming.is_redelivered(),
+                redelivered: incoming.is_rejected(),
                 attempts: None,
                 held: None,
             };
@@ -216,7 +216,7 @@ impl QueueCore {
             deadline: ttl.and_then(|ms| NonZeroU64::new(now.unix_ms.saturating_add(ms))),
             attempts: Attempts::default(),
             priority,
-            redelivered: incoming.is_redelivered(),
+            redelivered: incoming.is_rejected(),
             stored: self.durable && incoming.is_persistent(),
         }
     }
@@ -318,14 +318,15 @@ impl QueueCore {
     }
 
     /// Hands the first ready message to `take`, with how many remain ready.
-    /// While it is on its way from the store, `who` is noted to be woken. One
-    /// whose time is over has to be taken away first.
+    /// While it is on its way from the store, `who` is noted to be woken.
     pub fn get<R, W: Wake + 'static>(
         &mut self,
         no_ack: bool,
         who: &Arc<W>,
+        now: Now,
         take: impl FnOnce(&Delivery<'_>, u64) -> R,
     ) -> Got<R> {
+        while self.is_timed() && self.expire(EXPIRY_BUDGET, now) {}
         let Some(entry) = self.ready.pop() else {
             if self.ready.is_empty() {
                 return Got::Nothing;
@@ -334,6 +335,8 @@ impl QueueCore {
             return Got::NotYet;
         };
         let counts = self.settings.counts();
+        // What has expired behind it isn't ready any more.
+        while self.is_timed() && self.expire(EXPIRY_BUDGET, now) {}
         let remaining = self.ready.len();
         if no_ack {
             let taken = take(&delivery_of(&entry, counts, None), remaining);

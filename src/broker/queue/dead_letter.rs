@@ -106,13 +106,15 @@ impl DeadLetter {
         self.settings.dead_letter.as_ref()
     }
 
-    /// Whether it died of `basic.reject`: its copies count as handed out before.
-    pub fn was_rejected(&self) -> bool {
+    /// Whether it died of `basic.reject`, here or before: its copies count as
+    /// handed out before (`semantics` 10).
+    fn was_rejected(&self) -> bool {
         let by_consumer = matches!(
             self.reason,
             DeathReason::Rejected | DeathReason::DeliveryLimit
         );
-        by_consumer && self.entry.attempts.cause == Some(ReturnCause::Rejected)
+        let here = by_consumer && self.entry.attempts.cause == Some(ReturnCause::Rejected);
+        here || self.message().is_rejected()
     }
 
     /// Why it died.
@@ -166,6 +168,7 @@ impl DeadLetter {
             properties,
             persistent: self.message().is_persistent(),
             dead_lettered: true,
+            rejected: self.was_rejected(),
             body: view
                 .shared_body
                 .map_or(Body::Borrowed(view.body), |b| Body::Shared(b.clone())),
@@ -227,15 +230,15 @@ impl DeadLetter {
             keys.extend(copies.iter().cloned());
         }
         let mut death = FieldTable::new();
+        if let Some(expiration) = properties.expiration {
+            death.push("original-expiration", octets(expiration));
+        }
         death.push("count", 1_i64);
         death.push("reason", self.reason.name());
         death.push("queue", &**self.queue.name());
         death.push("time", FieldValue::Timestamp(now.unix_secs()));
         death.push("exchange", octets(view.exchange));
         death.push("routing-keys", FieldValue::Array(keys));
-        if let Some(expiration) = properties.expiration {
-            death.push("original-expiration", octets(expiration));
-        }
         death
     }
 }

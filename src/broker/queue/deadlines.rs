@@ -49,9 +49,9 @@ impl QueueCore {
             .min()
     }
 
-    /// Notes that the alarm has gone off.
-    pub fn alarm_over(&mut self) {
-        self.alarm = None;
+    /// When it would have been called: that has happened now, or isn't to.
+    pub fn take_alarm(&mut self) -> Option<u64> {
+        self.alarm.take()
     }
 
     /// Puts back the messages that have waited long enough to be tried again.

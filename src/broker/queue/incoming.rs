@@ -10,7 +10,6 @@ use crate::wire::Properties;
 pub struct Incoming<'a> {
     origin: Origin<'a>,
     expiration: Option<u64>,
-    redelivered: bool,
 }
 
 #[derive(Debug)]
@@ -34,7 +33,6 @@ impl<'a> Incoming<'a> {
                 detached: OnceCell::new(),
             },
             expiration: None,
-            redelivered: false,
         }
     }
 
@@ -43,7 +41,6 @@ impl<'a> Incoming<'a> {
         Self {
             origin: Origin::Kept(message),
             expiration: None,
-            redelivered: false,
         }
     }
 
@@ -52,18 +49,13 @@ impl<'a> Incoming<'a> {
         Self { expiration, ..self }
     }
 
-    /// The same, marked as handed out before: a dead letter that was rejected
-    /// (`semantics` 10).
-    pub fn redelivered(self, redelivered: bool) -> Self {
-        Self {
-            redelivered,
-            ..self
+    /// Whether it counts as handed out before: it was rejected in a queue it was
+    /// dead-lettered from.
+    pub fn is_rejected(&self) -> bool {
+        match &self.origin {
+            Origin::Read { content, .. } => content.rejected,
+            Origin::Kept(message) => message.is_rejected(),
         }
-    }
-
-    /// Whether it counts as handed out before.
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered
     }
 
     /// Milliseconds after which it expires, as its publisher has it.

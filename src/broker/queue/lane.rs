@@ -22,8 +22,8 @@ pub(super) struct Lane {
     /// the store knows.
     delivered: Position,
     delivered_told: Position,
-    /// Messages up to this place were weighed by what they take in the store.
-    weighed_as_stored: Position,
+    /// Messages up to this place that are left to the store haven't been weighed.
+    unweighed: Position,
 }
 
 impl Lane {
@@ -35,7 +35,7 @@ impl Lane {
             last_position: Position(0),
             delivered: Position(0),
             delivered_told: Position(0),
-            weighed_as_stored: Position(0),
+            unweighed: Position(0),
         }
     }
 
@@ -67,28 +67,22 @@ impl Lane {
     }
 
     /// Takes what was read back. Returns how many messages turn out to be missing,
-    /// and how much less the others weigh than was thought; `None` when nobody
-    /// waits for that page any more.
+    /// and octets of bodies that weren't weighed before; `None` when nobody waits
+    /// for that page any more.
     pub(super) fn receive(&mut self, page: Page) -> Option<(u64, u64)> {
-        let overweight = page.messages.iter().map(|stored| {
-            let is_estimate = stored.position <= self.weighed_as_stored;
-            let message = &stored.message;
-            if is_estimate {
-                (message.stored_len() - message.body_len()) as u64
-            } else {
-                0
-            }
-        });
-        let overweight = overweight.sum();
+        let unweighed = page.messages.iter();
+        let unweighed = unweighed.filter(|stored| stored.position <= self.unweighed);
+        let weight = unweighed.map(|stored| stored.message.body_len() as u64);
+        let weight = weight.sum();
         let missing = self.backlog.receive(page, self.delivered)?;
-        Some((missing, overweight))
+        Some((missing, weight))
     }
 
-    /// What its messages weigh: octets of bodies, or of what they take in the
-    /// store for those left there.
+    /// What its messages weigh that are in memory: octets of bodies. The others
+    /// are weighed when they are read back.
     pub(super) fn weigh(&mut self) -> u64 {
-        self.weighed_as_stored = self.last_position;
-        self.backlog.weigh()
+        self.unweighed = self.last_position;
+        self.backlog.resident_body_len()
     }
 
     /// Takes note of what a store held.
@@ -96,7 +90,7 @@ impl Lane {
         self.last_position = remainder.last;
         self.delivered = remainder.delivered;
         self.delivered_told = remainder.delivered;
-        self.weighed_as_stored = remainder.last;
+        self.unweighed = remainder.last;
         self.backlog.restore(remainder);
     }
 

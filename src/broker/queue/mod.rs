@@ -318,7 +318,7 @@ impl Queue {
     pub fn on_time(self: &Arc<Self>, effects: &mut Effects) {
         let now = effects.now();
         let mut core = self.core.lock();
-        core.alarm_over();
+        core.take_alarm();
         core.retry(now);
         core.make_room();
         core.expire(EXPIRY_BUDGET, now);
@@ -447,8 +447,7 @@ impl Queue {
     ) -> Got<R> {
         let mut core = self.core.lock();
         core.touch(effects.now());
-        while core.is_timed() && core.expire(EXPIRY_BUDGET, effects.now()) {}
-        let got = core.get(no_ack, who, take);
+        let got = core.get(no_ack, who, effects.now(), take);
         self.let_go(core, effects);
         got
     }
@@ -471,8 +470,14 @@ impl Queue {
     /// Deletes the queue: its messages are gone, its consumers are to be told.
     /// Returns how many messages were ready.
     pub fn delete(&self, effects: &mut Effects) -> u64 {
-        let mut core = self.core.lock();
+        self.delete_locked(&mut self.core.lock(), effects)
+    }
+
+    fn delete_locked(&self, core: &mut QueueCore, effects: &mut Effects) -> u64 {
         self.deleted.store(true, Ordering::Release);
+        if let Some(at) = core.take_alarm() {
+            self.timers.cancel(self.id, at);
+        }
         core.delete(effects)
     }
 
@@ -501,8 +506,7 @@ impl Queue {
         if if_empty && counts.ready > 0 {
             return refuse("not empty");
         }
-        self.deleted.store(true, Ordering::Release);
-        Ok(core.delete(effects))
+        Ok(self.delete_locked(&mut core, effects))
     }
 
     fn not_found(&self) -> Refusal {

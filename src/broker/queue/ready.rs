@@ -29,7 +29,9 @@ pub(super) struct Ready {
     lanes: Vec<Lane>,
     /// What came back to a queue that serves this first.
     returned: VecDeque<Entry>,
-    /// Octets of their bodies, when somebody wants to know.
+    /// Octets of their bodies, when somebody wants to know: those of messages left
+    /// to the store before that, or by an earlier run, count once they are read
+    /// back. So nothing is dropped that may have room.
     bytes: Option<u64>,
 }
 
@@ -274,9 +276,9 @@ impl Ready {
     /// else how many messages turn out to be missing.
     pub(super) fn receive(&mut self, page: Page) -> Option<u64> {
         let lane = self.lanes.iter_mut().find(|lane| lane.id == page.queue)?;
-        let (missing, overweight) = lane.receive(page)?;
+        let (missing, weight) = lane.receive(page)?;
         if let Some(bytes) = &mut self.bytes {
-            *bytes = bytes.saturating_sub(overweight);
+            *bytes += weight;
         }
         Some(missing)
     }
@@ -285,9 +287,6 @@ impl Ready {
     pub(super) fn restore(&mut self, lane: QueueId, remainder: Remainder) {
         let priority = lane.lane() ^ self.usual_priority();
         self.lane(priority).restore(remainder);
-        if let Some(bytes) = &mut self.bytes {
-            *bytes += remainder.bytes;
-        }
     }
 
     /// Gives memory back once a long backlog has gone.
