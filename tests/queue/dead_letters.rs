@@ -168,13 +168,13 @@ fn a_first_death_says_everything() {
         panic!("{:?}", found.headers);
     };
     let order = [
+        "original-expiration",
         "count",
         "reason",
         "queue",
         "time",
         "exchange",
         "routing-keys",
-        "original-expiration",
     ];
     assert_eq!(names(death), order);
     assert_eq!(death.get("count"), Some(&FieldValue::I64(1)));
