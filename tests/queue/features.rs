@@ -83,6 +83,10 @@ impl Subscriber for Recorder {
         self.0.lock().push(Handed::new(delivery));
     }
 
+    fn give_back(&self, _: Vec<HeldSlot>, _: u64, _: &mut Effects) -> Vec<HeldSlot> {
+        panic!("nothing times out here")
+    }
+
     fn cancelled(&self, _: &mut Effects) {}
 }
 
