@@ -118,6 +118,7 @@ impl Announcement {
             properties,
             persistent: self.is_event,
             dead_lettered: false,
+            rejected: false,
             body: Body::Shared(self.body.clone()),
         }
     }
