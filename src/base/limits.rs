@@ -62,6 +62,9 @@ pub const RESIDENT_STEP: u64 = 16 * 1024;
 pub const ROUTE_CACHE_MAX: usize = 1024;
 /// Connections the server accepts, unless configured otherwise.
 pub const CONNECTIONS_MAX: usize = 65_536;
+/// Connections beyond those that are still served as far as it takes to tell
+/// their clients why they have to go.
+pub const CONNECTIONS_TURNED_AWAY_MAX: usize = 64;
 /// Milliseconds that a consumer may hold a message, where there is a limit.
 pub const CONSUMER_TIMEOUT_MS: u64 = 1_800_000;
 /// Consumers on one channel, unless configured otherwise.

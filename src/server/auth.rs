@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::seats::Seat;
+use super::seats::{Full, Seat};
 use super::shared::Shared;
 use crate::base::config::Config;
 use crate::base::ids::ConnectionId;
@@ -86,6 +86,8 @@ pub fn enter(
 ) -> Result<Entry, Refusal> {
     let refused = |text| Refusal::new(ReplyCode::NotAllowed, text);
     let not_found = || refused(format!("vhost {vhost} not found"));
+    let full = |full: Full| refused(full.to_string());
+    shared.seats.check_room().map_err(full)?;
     let found = shared.vhosts.get(vhost).ok_or_else(not_found)?;
     let of_vhost = allowed(found.settings().limits.max_connections);
     let known = shared.access.user(user);
@@ -93,7 +95,7 @@ pub fn enter(
     let taken = shared
         .seats
         .take(id, user, found.name(), (of_vhost, of_user));
-    let seat = taken.map_err(|full| refused(full.to_string()))?;
+    let seat = taken.map_err(full)?;
     let mut grants = shared.access.grants(user, found.name());
     // Whoever deletes the virtual host or the user takes it out first and looks
     // for seats then: either this finds it gone, or that finds this seat.

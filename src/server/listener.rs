@@ -16,6 +16,7 @@ use super::flow;
 use super::herald;
 use super::shared::Shared;
 use super::ticker;
+use crate::base::limits::CONNECTIONS_TURNED_AWAY_MAX;
 
 /// How long the listener waits after the system refused it a socket.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -38,7 +39,7 @@ impl Server {
     /// Whatever the system says to that address.
     pub async fn bind(shared: Arc<Shared>) -> io::Result<Self> {
         let listener = TcpListener::bind(shared.config.amqp).await?;
-        let permits = Arc::new(Semaphore::new(shared.config.connections_max));
+        let permits = Arc::new(Semaphore::new(permits(&shared)));
         Ok(Self {
             listener,
             shared,
@@ -66,7 +67,7 @@ impl Server {
         drop(self.listener);
         tracing::info!(connections = self.shared.connections(), "stopping");
         self.shared.stop();
-        let all = u32::try_from(self.shared.config.connections_max).unwrap_or(u32::MAX);
+        let all = u32::try_from(permits(&self.shared)).unwrap_or(u32::MAX);
         if timeout(STOP_PATIENCE, self.permits.acquire_many(all))
             .await
             .is_err()
@@ -103,6 +104,13 @@ impl Server {
         let task = ConnectionTask::new(id, peer, stream, Arc::clone(&self.shared));
         tokio::spawn(serve(task, permit).instrument(span));
     }
+}
+
+/// How many connections there may be, those to be turned away among them.
+fn permits(shared: &Shared) -> usize {
+    let served = shared.config.connections_max;
+    let all = served.saturating_add(CONNECTIONS_TURNED_AWAY_MAX);
+    all.min(Semaphore::MAX_PERMITS)
 }
 
 async fn serve(task: ConnectionTask, permit: OwnedSemaphorePermit) {

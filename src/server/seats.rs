@@ -63,6 +63,9 @@ impl Seat {
 /// There are as many connections as may be.
 #[derive(Debug, thiserror::Error)]
 pub enum Full {
+    /// Of the whole server.
+    #[error("connection refused: node connection limit ({0}) is reached")]
+    Node(usize),
     /// In the virtual host.
     #[error(
         "access to vhost '{vhost}' refused for user '{user}': connection limit ({limit}) is reached"
@@ -92,11 +95,39 @@ struct Taken {
     of_user: HashMap<Arc<str>, Arc<Usage>>,
 }
 
+impl Taken {
+    fn check_room(&self, limit: usize) -> Result<(), Full> {
+        if self.seats.len() >= limit {
+            return Err(Full::Node(limit));
+        }
+        Ok(())
+    }
+}
+
 /// All connections that are in a virtual host.
-#[derive(Debug, Default)]
-pub struct Seats(Mutex<Taken>);
+#[derive(Debug)]
+pub struct Seats {
+    limit: usize,
+    taken: Mutex<Taken>,
+}
 
 impl Seats {
+    /// Places for `limit` connections.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Whether there is a place left.
+    ///
+    /// # Errors
+    /// [`Full::Node`] when there isn't.
+    pub fn check_room(&self) -> Result<(), Full> {
+        self.taken.lock().check_room(self.limit)
+    }
+
     /// Gives the connection `id` of `user` a place in `vhost`. `limits` are how
     /// many connections may be in it, and how many of the user's anywhere.
     ///
@@ -109,7 +140,8 @@ impl Seats {
         vhost: &Arc<str>,
         limits: (Option<u64>, Option<u64>),
     ) -> Result<Arc<Seat>, Full> {
-        let mut taken = self.0.lock();
+        let mut taken = self.taken.lock();
+        taken.check_room(self.limit)?;
         let here = taken.in_vhost.get(vhost).copied().unwrap_or_default();
         if let Some(limit) = limits.0.filter(|limit| here >= *limit) {
             let (vhost, user) = (Arc::clone(vhost), Arc::clone(user));
@@ -136,7 +168,7 @@ impl Seats {
 
     /// Gives back the place of the connection `id`, if it has one.
     pub fn leave(&self, id: ConnectionId) {
-        let mut taken = self.0.lock();
+        let mut taken = self.taken.lock();
         let Some(seat) = taken.seats.remove(&id) else {
             return;
         };
@@ -164,7 +196,7 @@ impl Seats {
     }
 
     fn dismiss(&self, reason: &str, whom: impl Fn(&Seat) -> bool) -> Vec<ConnectionId> {
-        let taken = self.0.lock();
+        let taken = self.taken.lock();
         let chosen = taken.seats.iter().filter(|(_, seat)| whom(seat));
         chosen
             .map(|(id, seat)| {

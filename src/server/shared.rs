@@ -51,6 +51,7 @@ pub struct Shared {
 impl Shared {
     /// Puts together what connections share.
     pub fn new(config: Config, vhosts: Vhosts, access: Arc<Access>, store: Arc<dyn Store>) -> Self {
+        let seats = Seats::new(config.connections_max);
         let protocol = Settings {
             channel_max: config.channel_max,
             frame_max: config.frame_max,
@@ -66,7 +67,7 @@ impl Shared {
             vhosts,
             store,
             access,
-            seats: Seats::default(),
+            seats,
             administration: Mutex::default(),
             alarms: Alarms::default(),
             release_memory: || {},

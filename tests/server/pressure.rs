@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
+use harrier::base::limits::CONNECTIONS_TURNED_AWAY_MAX;
 use harrier::wire::method::*;
 
 use crate::broker::{Broker, eventually};
@@ -229,14 +230,29 @@ fn connections_over_the_limit_are_refused() {
     let mut broker = Broker::with(&["--connection-max", "2"]);
     let first = broker.client();
     let mut second = broker.client();
-    let mut third = Client::raw(broker.address);
-    assert_eq!(third.said(), Said::HungUp);
-    broker.logs(&["connection refused", "limit=2"]);
+    let (_, said) = Client::enter(broker.address, "guest", "no such vhost");
+    let text = "NOT_ALLOWED - connection refused: node connection limit (2) is reached";
+    assert_eq!(said, Said::Closed(530, text.into()));
     second.declare("q");
     first.close();
+    let first = broker.client();
+    // Those who are told are limited as well.
+    let mut told = Vec::new();
+    eventually("somebody isn't even told", || {
+        let mut client = Client::raw(broker.address);
+        let greeted = client.try_write(&harrier::wire::encode::PROTOCOL_HEADER);
+        let hung_up =
+            greeted.is_err() || client.try_said().map_or(true, |said| said == Said::HungUp);
+        told.push(client);
+        hung_up
+    });
+    assert!(told.len() > CONNECTIONS_TURNED_AWAY_MAX);
+    broker.logs(&["connection refused", "limit=2"]);
+    second.declare("q");
+    drop((told, first));
     eventually("there is room again", || {
         let mut client = Client::raw(broker.address);
         let greeted = client.try_write(&harrier::wire::encode::PROTOCOL_HEADER);
-        greeted.is_ok() && client.said() != Said::HungUp
+        greeted.is_ok() && client.try_said().is_ok_and(|said| said != Said::HungUp)
     });
 }
