@@ -68,10 +68,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
         segment_size: config.log_segment_size,
         ..StoreOptions::default()
     };
-    let (store, recovered) = LogStore::open(&config.data_dir, options).map_err(failed)?;
+    let (store, mut recovered) = LogStore::open(&config.data_dir, options).map_err(failed)?;
     let kept = Arc::clone(&store) as Arc<dyn Store>;
-    let access = auth::open_access(Arc::clone(&kept), &recovered, &config)
-        .map_err(|error| Failure::Usage(format!("default_user: {error}")))?;
+    let access = auth::open_access(Arc::clone(&kept), &mut recovered, &config)
+        .map_err(|error| Failure::Usage(format!("default_user or default_vhost: {error}")))?;
     let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
     let wanted = config.amqp;
     let mut shared = Shared::new(config, vhosts, access, kept);

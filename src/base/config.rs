@@ -27,6 +27,8 @@ pub struct Config {
     pub default_user: String,
     /// That user's password.
     pub default_pass: String,
+    /// The virtual host that exists from the start.
+    pub default_vhost: String,
     /// A file in RabbitMQ's format with what there has to be, read at the start.
     pub load_definitions: Option<PathBuf>,
     /// Users that may only log in from this machine.
@@ -67,6 +69,7 @@ impl Default for Config {
             amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 5672)),
             default_user: "guest".into(),
             default_pass: "guest".into(),
+            default_vhost: "/".into(),
             load_definitions: None,
             loopback_users: vec!["guest".into()],
             connections_max: limits::CONNECTIONS_MAX,

@@ -29,7 +29,7 @@ pub struct Vhosts {
 }
 
 impl Vhosts {
-    /// What `recovered` held, with [`DEFAULT_VHOST`] if that held none.
+    /// What `recovered` held, with [`DEFAULT_VHOST`] if that held none at all.
     pub fn restore(store: Arc<dyn Store>, recovered: Recovered) -> Self {
         let vhosts = Self {
             ids: Arc::new(QueueIds::after(recovered.last_queue_id)),
@@ -56,7 +56,7 @@ impl Vhosts {
                 ),
             }
         }
-        if vhosts.get(DEFAULT_VHOST).is_none() {
+        if vhosts.by_name.read().is_empty() {
             vhosts.create(DEFAULT_VHOST);
         }
         vhosts

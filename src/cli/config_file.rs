@@ -59,6 +59,9 @@ pub struct Keys {
         hide_env_values = true
     )]
     pub default_pass: Option<String>,
+    /// The virtual host that exists from the start [default: /]
+    #[arg(long, env = "HARRIER_DEFAULT_VHOST", value_name = "NAME")]
+    pub default_vhost: Option<String>,
     /// Definitions to import at the start, as RabbitMQ exports them (JSON)
     #[arg(long, env = "HARRIER_LOAD_DEFINITIONS", value_name = "FILE")]
     pub load_definitions: Option<PathBuf>,
@@ -154,6 +157,7 @@ impl Keys {
             log_format,
             default_user,
             default_pass,
+            default_vhost,
             load_definitions,
             loopback_users,
             connection_max,
@@ -187,6 +191,7 @@ impl Keys {
             amqp: self.amqp.unwrap_or(default.amqp),
             default_user: self.default_user.unwrap_or(default.default_user),
             default_pass: self.default_pass.unwrap_or(default.default_pass),
+            default_vhost: self.default_vhost.unwrap_or(default.default_vhost),
             load_definitions: self
                 .load_definitions
                 .filter(|path| !path.as_os_str().is_empty()),

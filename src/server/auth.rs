@@ -10,27 +10,28 @@ use crate::base::ids::ConnectionId;
 use crate::broker::access::{Access, AccessError, Grants, PasswordHash, User, allowed};
 use crate::broker::store::{Recovered, Store};
 use crate::broker::vhost::Vhost;
-use crate::broker::vhosts::DEFAULT_VHOST;
 use crate::protocol::Login;
 use crate::wire::{Refusal, ReplyCode};
 
 /// Puts users and permissions together from what was `recovered`. A data
-/// directory that was never used gets the user that `config` names, unless
-/// definitions are going to say who there is. To be called before the virtual
-/// hosts are restored: their being there says that the directory was used.
+/// directory that was never used gets the user and the virtual host that
+/// `config` names, unless definitions are going to say what there is. To be
+/// called before the virtual hosts are restored, which that one is then among.
 ///
 /// # Errors
 /// [`AccessError`] when nobody can be called what the configuration says.
 pub fn open_access(
     store: Arc<dyn Store>,
-    recovered: &Recovered,
+    recovered: &mut Recovered,
     config: &Config,
 ) -> Result<Arc<Access>, AccessError> {
     let access = Access::restore(store, &recovered.changes);
     let is_new = recovered.changes.is_empty();
     if is_new && config.load_definitions.is_none() {
         let password = hashed(config.default_pass.as_bytes());
-        access.put_first_user(&config.default_user, password, DEFAULT_VHOST)?;
+        let (user, vhost) = (&config.default_user, &config.default_vhost);
+        let made = access.put_first_user(user, password, vhost)?;
+        recovered.changes.push(made);
     } else if access.users().is_empty() && config.load_definitions.is_none() {
         tracing::warn!("there are no users: nobody can log in");
     }

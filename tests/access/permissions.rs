@@ -236,7 +236,11 @@ fn the_first_user_is_written_with_its_permissions_or_not_at_all() {
     let written = log.take();
     assert!(matches!(
         &written[..],
-        [Change::UserSet { .. }, Change::PermissionsSet { .. }]
+        [
+            Change::UserSet { .. },
+            Change::PermissionsSet { .. },
+            Change::VhostCreated { .. }
+        ]
     ));
     let guest = access.authenticate("guest", b"guest").unwrap();
     assert!(guest.has_tag("administrator"));

@@ -36,8 +36,8 @@ impl Tapped {
             ..Config::default()
         };
         let store = Arc::new(NullStore::default()) as Arc<dyn Store>;
-        let recovered = Recovered::default();
-        let access = open_access(Arc::clone(&store), &recovered, &config).unwrap();
+        let mut recovered = Recovered::default();
+        let access = open_access(Arc::clone(&store), &mut recovered, &config).unwrap();
         let vhosts = Vhosts::restore(Arc::clone(&store), recovered);
         let shared = Arc::new(Shared::new(config, vhosts, access, store));
         let (stop, stopped) = oneshot::channel();

@@ -56,9 +56,9 @@ impl Hosted {
                 .build();
             runtime.unwrap().block_on(async {
                 let options = StoreOptions::default();
-                let (store, recovered) = LogStore::open(&config.data_dir, options).unwrap();
+                let (store, mut recovered) = LogStore::open(&config.data_dir, options).unwrap();
                 let kept: Arc<dyn Store> = Arc::clone(&store) as _;
-                let access = open_access(Arc::clone(&kept), &recovered, &config).unwrap();
+                let access = open_access(Arc::clone(&kept), &mut recovered, &config).unwrap();
                 let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
                 let shared = Arc::new(Shared::new(config, vhosts, access, kept));
                 let server = Server::bind(Arc::clone(&shared)).await.unwrap();

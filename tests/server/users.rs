@@ -8,7 +8,7 @@ use harrier::wire::FieldTable;
 use harrier::wire::method::*;
 use harrier::wire::parse::LongStr;
 
-use crate::broker::eventually;
+use crate::broker::{Broker, eventually};
 use crate::client::{CAPABILITIES, Client, PERSISTENT, Said};
 use crate::hosted::{Hosted, OPENED};
 
@@ -296,6 +296,39 @@ fn the_stored_user_comes_before_the_configured_one() {
     hosted.stop();
     let hosted = Hosted::on(directory.path());
     assert!(hosted.shared.access.users().is_empty());
+}
+
+#[test]
+fn a_broker_starts_with_the_user_and_vhost_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--default-user", "ann", "--default-pass", "ann"];
+    for vhost in ["v", "w"] {
+        // The second time there is what is stored already.
+        let flags = [&flags[..], &["--default-vhost", vhost]].concat();
+        let mut broker = Broker::on(directory.path(), &flags);
+        let (client, said) = Client::enter(broker.address, "ann", "v");
+        assert_eq!(said, OPENED);
+        client.close();
+        for other in ["/", "w"] {
+            let (_, said) = Client::enter(broker.address, "ann", other);
+            let text = format!("NOT_ALLOWED - vhost {other} not found");
+            assert_eq!(said, Said::Closed(530, text));
+        }
+        broker.terminate();
+        assert!(broker.exit().success());
+    }
+}
+
+#[test]
+fn a_deleted_default_vhost_does_not_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let hosted = Hosted::on(directory.path());
+    let shared = &hosted.shared;
+    shared.put_vhost("v", VhostSettings::default()).unwrap();
+    shared.delete_vhost("/").unwrap();
+    hosted.stop();
+    let hosted = Hosted::on(directory.path());
+    assert!(hosted.shared.vhosts.get("/").is_none());
 }
 
 #[test]

@@ -122,8 +122,9 @@ impl Access {
         })
     }
 
-    /// Makes the first user: an administrator who may do everything in `vhost`.
-    /// All of that is kept, or nothing.
+    /// Makes the first user, an administrator, and the first virtual host, where
+    /// that user may do everything. All of it is kept, or nothing. Returns the
+    /// change that makes the virtual host, which is still to be carried out.
     ///
     /// # Errors
     /// [`AccessError::BadName`].
@@ -132,8 +133,9 @@ impl Access {
         name: &str,
         password: PasswordHash,
         vhost: &str,
-    ) -> Result<(), AccessError> {
+    ) -> Result<Change, AccessError> {
         check_name(name)?;
+        check_name(vhost)?;
         let user = User {
             name: name.into(),
             password,
@@ -146,9 +148,12 @@ impl Access {
             user: Arc::clone(&user.name),
             permissions: everything,
         };
-        let changes = [Change::UserSet { user }, permissions];
+        let made = Change::VhostCreated {
+            vhost: vhost.into(),
+        };
+        let changes = [Change::UserSet { user }, permissions, made.clone()];
         self.change(&mut self.rules.write(), &changes);
-        Ok(())
+        Ok(made)
     }
 
     /// Sets what a user may have open.
