@@ -70,8 +70,12 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     let (store, mut recovered) = LogStore::open(&config.data_dir, options).map_err(failed)?;
     let kept = Arc::clone(&store) as Arc<dyn Store>;
-    let access = auth::open_access(Arc::clone(&kept), &mut recovered, &config)
-        .map_err(|error| Failure::Usage(format!("default_user or default_vhost: {error}")))?;
+    let access =
+        auth::open_access(Arc::clone(&kept), &mut recovered, &config).map_err(|error| {
+            Failure::Usage(format!(
+                "default_user, default_vhost or default_queue_type: {error}"
+            ))
+        })?;
     let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
     let wanted = config.amqp;
     let mut shared = Shared::new(config, vhosts, access, kept);

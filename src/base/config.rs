@@ -29,6 +29,8 @@ pub struct Config {
     pub default_pass: String,
     /// The virtual host that exists from the start.
     pub default_vhost: String,
+    /// The type of queues declared without one, in virtual hosts made from now on.
+    pub default_queue_type: String,
     /// A file in RabbitMQ's format with what there has to be, read at the start.
     pub load_definitions: Option<PathBuf>,
     /// Users that may only log in from this machine.
@@ -70,6 +72,7 @@ impl Default for Config {
             default_user: "guest".into(),
             default_pass: "guest".into(),
             default_vhost: "/".into(),
+            default_queue_type: "classic".into(),
             load_definitions: None,
             loopback_users: vec!["guest".into()],
             connections_max: limits::CONNECTIONS_MAX,

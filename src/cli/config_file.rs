@@ -62,6 +62,9 @@ pub struct Keys {
     /// The virtual host that exists from the start [default: /]
     #[arg(long, env = "HARRIER_DEFAULT_VHOST", value_name = "NAME")]
     pub default_vhost: Option<String>,
+    /// Type of queues that don't ask for one, in vhosts made from now on [default: classic]
+    #[arg(long, env = "HARRIER_DEFAULT_QUEUE_TYPE", value_name = "TYPE")]
+    pub default_queue_type: Option<String>,
     /// Definitions to import at the start, as RabbitMQ exports them (JSON)
     #[arg(long, env = "HARRIER_LOAD_DEFINITIONS", value_name = "FILE")]
     pub load_definitions: Option<PathBuf>,
@@ -158,6 +161,7 @@ impl Keys {
             default_user,
             default_pass,
             default_vhost,
+            default_queue_type,
             load_definitions,
             loopback_users,
             connection_max,
@@ -192,6 +196,9 @@ impl Keys {
             default_user: self.default_user.unwrap_or(default.default_user),
             default_pass: self.default_pass.unwrap_or(default.default_pass),
             default_vhost: self.default_vhost.unwrap_or(default.default_vhost),
+            default_queue_type: self
+                .default_queue_type
+                .unwrap_or(default.default_queue_type),
             load_definitions: self
                 .load_definitions
                 .filter(|path| !path.as_os_str().is_empty()),

@@ -10,6 +10,7 @@ use super::access_events::{
     tell_permissions, tell_permissions_cleared, tell_topic_permission,
     tell_topic_permissions_cleared, tell_user, tell_user_deleted, tell_user_limits,
 };
+use super::auth::new_vhost;
 use super::shared::Shared;
 use crate::broker::access::{
     AccessError, Applied, PasswordHash, Permissions, TopicPermission, UserLimits,
@@ -132,12 +133,17 @@ impl Shared {
         cleared
     }
 
-    /// Makes a virtual host, or says something else of the one there is.
+    /// Makes a virtual host, or says something else of the one there is. A new
+    /// one has the configured type of queue unless another is given.
     ///
     /// # Errors
     /// [`AccessError`] when the name or the settings make no sense.
     pub fn put_vhost(&self, name: &str, settings: VhostSettings) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
+        let mut settings = settings;
+        if settings.default_queue_type.is_none() && self.vhosts.get(name).is_none() {
+            settings.default_queue_type = new_vhost(&self.config).default_queue_type;
+        }
         let applied = self.vhosts.put(name, settings)?;
         if applied.created {
             tracing::info!(vhost = name, "vhost created");

@@ -9,7 +9,7 @@ use crate::base::config::Config;
 use crate::base::ids::ConnectionId;
 use crate::broker::access::{Access, AccessError, Grants, PasswordHash, User, allowed};
 use crate::broker::store::{Recovered, Store};
-use crate::broker::vhost::Vhost;
+use crate::broker::vhost::{Vhost, VhostSettings};
 use crate::protocol::Login;
 use crate::wire::{Refusal, ReplyCode};
 
@@ -19,23 +19,34 @@ use crate::wire::{Refusal, ReplyCode};
 /// called before the virtual hosts are restored, which that one is then among.
 ///
 /// # Errors
-/// [`AccessError`] when nobody can be called what the configuration says.
+/// [`AccessError`] when nobody can be called what the configuration says, or
+/// there is no such type of queue.
 pub fn open_access(
     store: Arc<dyn Store>,
     recovered: &mut Recovered,
     config: &Config,
 ) -> Result<Arc<Access>, AccessError> {
+    let settings = new_vhost(config);
+    settings.check()?;
     let access = Access::restore(store, &recovered.changes);
     let is_new = recovered.changes.is_empty();
     if is_new && config.load_definitions.is_none() {
         let password = hashed(config.default_pass.as_bytes());
         let (user, vhost) = (&config.default_user, &config.default_vhost);
-        let made = access.put_first_user(user, password, vhost)?;
+        let made = access.put_first_user(user, password, (vhost, settings))?;
         recovered.changes.push(made);
     } else if access.users().is_empty() && config.load_definitions.is_none() {
         tracing::warn!("there are no users: nobody can log in");
     }
     Ok(Arc::new(access))
+}
+
+/// What is said of a virtual host by those who say nothing of it.
+pub(super) fn new_vhost(config: &Config) -> VhostSettings {
+    VhostSettings {
+        default_queue_type: Some(config.default_queue_type.as_str().into()),
+        ..VhostSettings::default()
+    }
 }
 
 /// The hash of a password, with a new salt.

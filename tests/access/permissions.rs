@@ -7,6 +7,7 @@ use harrier::broker::access::{
 };
 use harrier::broker::change::Change;
 use harrier::broker::store::{NullStore, Store};
+use harrier::broker::vhost::VhostSettings;
 
 use crate::support::{nobody, with_users};
 
@@ -232,14 +233,16 @@ fn what_was_written_leads_to_the_same_rules() {
 fn the_first_user_is_written_with_its_permissions_or_not_at_all() {
     let (access, log) = nobody();
     let password = PasswordHash::of(b"guest", [1, 2, 3, 4]);
-    access.put_first_user("guest", password, "/").unwrap();
+    access
+        .put_first_user("guest", password, ("/", VhostSettings::default()))
+        .unwrap();
     let written = log.take();
     assert!(matches!(
         &written[..],
         [
             Change::UserSet { .. },
             Change::PermissionsSet { .. },
-            Change::VhostCreated { .. }
+            Change::VhostSet { .. }
         ]
     ));
     let guest = access.authenticate("guest", b"guest").unwrap();

@@ -320,6 +320,24 @@ fn a_broker_starts_with_the_user_and_vhost_it_is_told() {
 }
 
 #[test]
+fn new_vhosts_have_the_configured_type_of_queue() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--default-queue-type", "quorum"];
+    let broker = Broker::on(directory.path(), &flags);
+    let mut client = broker.client();
+    client.declare_durable("q", FieldTable::new());
+    let quorum = [("x-queue-type", "quorum".into())];
+    client.declare_durable("q", quorum.into_iter().collect());
+    drop((client, broker));
+    let outcome = Broker::command(directory.path(), &["--default-queue-type", "zork"])
+        .output()
+        .unwrap();
+    assert_eq!(outcome.status.code(), Some(2));
+    let said = String::from_utf8(outcome.stderr).unwrap();
+    assert!(said.contains("zork is not a valid queue type"), "{said}");
+}
+
+#[test]
 fn a_deleted_default_vhost_does_not_come_back() {
     let directory = tempfile::tempdir().unwrap();
     let hosted = Hosted::on(directory.path());

@@ -31,6 +31,7 @@ use self::grants::Rights;
 use self::rules::{Entry, Rules};
 use super::change::Change;
 use super::store::{Record, Store};
+use super::vhost::VhostSettings;
 use crate::base::ids::Batch;
 use crate::base::limits::SHORT_STR_MAX;
 
@@ -132,7 +133,7 @@ impl Access {
         &self,
         name: &str,
         password: PasswordHash,
-        vhost: &str,
+        (vhost, settings): (&str, VhostSettings),
     ) -> Result<Change, AccessError> {
         check_name(name)?;
         check_name(vhost)?;
@@ -148,8 +149,9 @@ impl Access {
             user: Arc::clone(&user.name),
             permissions: everything,
         };
-        let made = Change::VhostCreated {
+        let made = Change::VhostSet {
             vhost: vhost.into(),
+            settings,
         };
         let changes = [Change::UserSet { user }, permissions, made.clone()];
         self.change(&mut self.rules.write(), &changes);
