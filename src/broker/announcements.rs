@@ -2,8 +2,9 @@
 //! what happens to the event exchange (`semantics` 17).
 //!
 //! Where something happens some lock is held, and publishing takes others. So
-//! it is put down here and published by whoever listens, soon after and in the
-//! order in which it happened. What nobody is bound to isn't put down.
+//! it is put down here, under a lock that is a leaf, and published by whoever
+//! listens, soon after and in the order in which it happened. What nobody is
+//! bound to isn't put down.
 
 use std::collections::VecDeque;
 use std::mem;

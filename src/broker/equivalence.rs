@@ -42,7 +42,8 @@ pub(super) fn check_exchange(
     received: &ExchangeSpec,
 ) -> Result<(), Refusal> {
     if received.kind != current.kind {
-        let (received, current) = (quoted(&received.kind), quoted(&current.kind));
+        let shown = |spec: &ExchangeSpec| quoted(erlang::atom(&spec.kind));
+        let (received, current) = (shown(received), shown(current));
         return Err(inequivalent(exchange, "type", &received, &current));
     }
     check_flag(exchange, "durable", received.durable, current.durable)?;

@@ -23,6 +23,15 @@ pub(super) fn text_binary(text: &str) -> String {
     format!("<<{text:?}/utf8>>")
 }
 
+/// A name as an atom: in quotes unless it looks like one without.
+pub(super) fn atom(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@');
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) {
+        return name.into();
+    }
+    format!("'{name}'")
+}
+
 /// A value as a term, without its type.
 pub(super) fn term(value: &FieldValue) -> String {
     match value {

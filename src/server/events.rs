@@ -15,6 +15,18 @@ use crate::wire::{FieldTable, FieldValue};
 /// The protocol, as events name it.
 const PROTOCOL: &str = "{0,9,1}";
 
+/// What events say of a connection's encryption, of which there is none.
+const ENCRYPTION: [&str; 8] = [
+    "peer_cert_issuer",
+    "peer_cert_serial_number",
+    "peer_cert_subject",
+    "peer_cert_validity",
+    "ssl_cipher",
+    "ssl_hash",
+    "ssl_key_exchange",
+    "ssl_protocol",
+];
+
 /// Where a connection comes from.
 #[derive(Debug)]
 pub struct Origin {
@@ -89,6 +101,9 @@ impl ConnectionTask {
             let (origin, tuned) = (&self.origin, self.protocol.tuned());
             let mut headers = self.described(herald);
             origin.put_ends(&mut headers);
+            for name in ENCRYPTION {
+                headers.push(name, "");
+            }
             headers.push("port", i64::from(origin.local.port()));
             headers.push("type", "network");
             headers.push("user", &*self.user);

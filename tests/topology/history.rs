@@ -203,6 +203,6 @@ fn a_length_asked_for_again_makes_no_difference() {
     assert_eq!(
         text(host.declare_exchange(&exchange("x", "fanout"))),
         "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'x' in vhost '/': received \
-         'fanout' but current is 'x-recent-history'"
+         'fanout' but current is ''x-recent-history''"
     );
 }

@@ -55,6 +55,24 @@ fn one_match_among_a_thousand_patterns() {
 
 #[test]
 #[ignore = "measures"]
+fn one_of_many_by_hash_or_chance() {
+    for kind in ["x-consistent-hash", "x-modulus-hash", "x-random"] {
+        for count in [2, 16, 128] {
+            let mut host = Host::new();
+            host.exchange("x", kind);
+            for at in 0..count {
+                let name = format!("q{at}");
+                host.queue(&name);
+                host.bind(to_queue("x", &name, "1")).unwrap();
+            }
+            let took = time_route(&host, "x", "some.routing.key", 1);
+            println!("{kind}, {count} queues: {took:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "measures"]
 fn a_pattern_made_to_be_slow() {
     let mut host = Host::new();
     host.queue("q");

@@ -3,6 +3,7 @@
 from scenarios import (
     consuming,
     dead_letters,
+    exchange_types,
     exchanges,
     frames,
     lifetimes,
@@ -20,6 +21,7 @@ __all__ = [
     "Scenario",
     "consuming",
     "dead_letters",
+    "exchange_types",
     "exchanges",
     "frames",
     "lifetimes",
