@@ -46,6 +46,10 @@ pub const STORE_PENDING_HIGH: usize = 32 * 1024 * 1024;
 pub const OUTBOX_COPY_MAX: usize = 4096;
 /// Bodies up to this are stored within their message's record.
 pub const MESSAGE_INLINE_MAX: usize = 8192;
+/// Messages of busy groups that a queue looks past to find others.
+pub const PARKED_MESSAGES_MAX: usize = 65_536;
+/// Octets of messages that it looks past.
+pub const PARKED_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 /// Octets of stored messages that a queue keeps in memory, while there is room.
 pub const QUEUE_RESIDENT_HIGH: u64 = 16 * 1024 * 1024;
 /// Octets of messages that such a queue reads back from the store at a time.

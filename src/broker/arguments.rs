@@ -7,6 +7,8 @@ use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
 
 /// The argument that says what type of queue it is.
 pub(super) const QUEUE_TYPE: &str = "x-queue-type";
+/// The argument that says what names a message's group.
+pub(super) const MESSAGE_GROUP: &str = "x-message-group";
 /// The argument that says how long a consumer may hold a message.
 pub(super) const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
 /// The argument that says before whom a consumer is served.
@@ -89,6 +91,8 @@ const ARGUMENTS: &[Argument] = &[
     argument("x-max-in-memory-bytes", QUORUM, check_count),
     argument("x-max-priority", CLASSIC, check_max_priority),
     argument("x-overflow", BOTH, check_overflow),
+    // RabbitMQ has nothing like it.
+    argument(MESSAGE_GROUP, BOTH, check_message_group),
     argument("x-queue-mode", CLASSIC, check_nothing),
     argument("x-queue-version", CLASSIC, check_queue_version),
     argument("x-single-active-consumer", BOTH, check_bool),
@@ -284,6 +288,13 @@ fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), 
         &["at-most-once", "at-least-once"],
         "invalid_dlx_strategy",
     )
+}
+
+fn check_message_group(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    match &*text(value)? {
+        "" => Err("invalid_message_group".into()),
+        _ => Ok(()),
+    }
 }
 
 fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {

@@ -10,6 +10,7 @@
 mod concurrent;
 mod dead_letters;
 mod features;
+mod groups;
 mod ledger;
 mod model;
 mod paging;

@@ -20,6 +20,7 @@ mod durability;
 mod events;
 mod firehose;
 mod garbage;
+mod groups;
 mod hosted;
 mod prefetch;
 mod pressure;

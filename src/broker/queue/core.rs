@@ -111,6 +111,7 @@ impl QueueCore {
         residency: Arc<Residency>,
     ) -> Self {
         let mut ready = Ready::new(id, settings.priorities, residency);
+        ready.group_by(&spec.arguments);
         ready.count_bytes(settings.max_length_bytes.is_some());
         Self {
             durable: spec.durable,
@@ -142,6 +143,11 @@ impl QueueCore {
         }
     }
 
+    /// Whether its messages wait for others of their group.
+    pub fn is_grouped(&self) -> bool {
+        self.ready.is_grouped()
+    }
+
     /// What it goes by.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
@@ -160,7 +166,7 @@ impl QueueCore {
         if self.settings.is_limited() && self.refuses(incoming, effects) {
             return Pushed::Refused;
         }
-        if self.ready.is_empty()
+        if self.ready.lets_pass()
             && let Some((slot, consumer)) = self.consumers.next()
         {
             let mut delivery = Delivery {
@@ -307,7 +313,7 @@ impl QueueCore {
             let held = Some(HeldSlot(vacant.key() as u32));
             let delivery = delivery_of(&entry, counts, held);
             consumer.subscriber().deliver(&delivery, effects);
-            self.ready.handed_out(&entry);
+            self.ready.handed_out(&entry, held);
             vacant.insert(Held {
                 entry,
                 consumer: Some(slot),
@@ -328,7 +334,7 @@ impl QueueCore {
     ) -> Got<R> {
         while self.is_timed() && self.expire(EXPIRY_BUDGET, now) {}
         let Some(entry) = self.ready.pop() else {
-            if self.ready.is_empty() {
+            if !self.ready.is_coming() {
                 return Got::Nothing;
             }
             self.note_waiting(who);
@@ -343,9 +349,9 @@ impl QueueCore {
             self.forget(&entry);
             return Got::Message(taken);
         }
-        self.ready.handed_out(&entry);
         let vacant = self.held.vacant_entry();
         let held = Some(HeldSlot(vacant.key() as u32));
+        self.ready.handed_out(&entry, held);
         let taken = take(&delivery_of(&entry, counts, held), remaining);
         vacant.insert(Held {
             entry,

@@ -22,6 +22,8 @@ pub(super) struct Lane {
     /// the store knows.
     delivered: Position,
     delivered_told: Position,
+    /// The highest place of a message that others went before.
+    passed_over: Position,
     /// Messages up to this place that are left to the store haven't been weighed.
     unweighed: Position,
 }
@@ -35,6 +37,7 @@ impl Lane {
             last_position: Position(0),
             delivered: Position(0),
             delivered_told: Position(0),
+            passed_over: Position(0),
             unweighed: Position(0),
         }
     }
@@ -56,9 +59,18 @@ impl Lane {
         self.delivered_told = position;
     }
 
+    /// Takes the first one because others go before it.
+    pub(super) fn pass_over(&mut self) -> Option<Entry> {
+        let entry = self.backlog.pop()?;
+        self.passed_over = self.passed_over.max(entry.position);
+        Some(entry)
+    }
+
     /// Leaves the back to the store when more is in memory than should be.
     pub(super) fn trim(&mut self, batch: Batch) {
-        self.backlog.trim(self.delivered, batch);
+        // What was passed over is in memory: reading it back would make two of it.
+        let not_there = self.delivered.max(self.passed_over);
+        self.backlog.trim(not_there, batch);
     }
 
     /// What is to be read back from the store now.

@@ -5,6 +5,7 @@ mod consumers;
 mod core;
 mod dead_letter;
 mod deadlines;
+mod groups;
 mod incoming;
 mod lane;
 mod notices;
@@ -189,6 +190,11 @@ impl Queue {
     pub fn push(self: &Arc<Self>, incoming: &Incoming<'_>, effects: &mut Effects) -> Pushed {
         let mut core = self.core.lock();
         let pushed = core.push(incoming, &*self.store, effects);
+        if core.is_grouped() {
+            // Others may wait though nobody who takes messages is busy.
+            self.serve(core, effects);
+            return pushed;
+        }
         if core.is_timed() || core.settings().is_limited() || core.wants_alarm() {
             core.expire(EXPIRY_BUDGET, effects.now());
             self.let_go(core, effects);

@@ -6,11 +6,14 @@
 //!             [ 5: o o ]                    within it the lowest place,
 //!             [ 0: o o o o o . . . . . . ]  and so on
 //! ```
+//!
+//! Where messages have groups, some are passed over: see `groups`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::backlog::{Entry, Wanted};
+use super::groups::{Groups, Turn};
 use super::lane::Lane;
 use super::notices::Notices;
 use super::residency::Residency;
@@ -18,6 +21,8 @@ use super::settings::Priorities;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::store::{Page, Remainder};
+use crate::broker::subscriber::HeldSlot;
+use crate::wire::FieldTable;
 
 /// The messages that wait, in the order in which they are handed out.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(super) struct Ready {
     lanes: Vec<Lane>,
     /// What came back to a queue that serves this first.
     returned: VecDeque<Entry>,
+    /// Those that wait for others of their group, where there are groups.
+    groups: Option<Box<Groups>>,
     /// Octets of their bodies, when somebody wants to know: those of messages left
     /// to the store before that, or by an earlier run, count once they are read
     /// back. So nothing is dropped that may have room.
@@ -47,10 +54,22 @@ impl Ready {
             residency,
             lanes: Vec::with_capacity(1),
             returned: VecDeque::new(),
+            groups: None,
             bytes: None,
         };
         ready.lane(ready.usual_priority());
         ready
+    }
+
+    /// Keeps messages of one group in order, if `arguments` ask for that. To be
+    /// called before there are any.
+    pub(super) fn group_by(&mut self, arguments: &FieldTable) {
+        self.groups = Groups::of(arguments).map(Box::new);
+    }
+
+    /// Whether messages have groups.
+    pub(super) fn is_grouped(&self) -> bool {
+        self.groups.is_some()
     }
 
     fn usual_priority(&self) -> u8 {
@@ -88,12 +107,28 @@ impl Ready {
     /// How many wait, in memory and elsewhere.
     pub(super) fn len(&self) -> u64 {
         let lanes = self.lanes.iter().map(|lane| lane.backlog.len());
-        self.returned.len() as u64 + lanes.sum::<u64>()
+        let parked = self.groups.as_ref().map_or(0, |groups| groups.len());
+        self.returned.len() as u64 + lanes.sum::<u64>() + parked
     }
 
     /// Whether none wait.
     pub(super) fn is_empty(&self) -> bool {
+        self.is_plain_empty() && self.groups.as_ref().is_none_or(|groups| groups.len() == 0)
+    }
+
+    /// The same without those that wait for others of their group.
+    fn is_plain_empty(&self) -> bool {
         self.returned.is_empty() && self.lanes.iter().all(|lane| lane.backlog.is_empty())
+    }
+
+    /// Whether a message need not wait here before it is handed out.
+    pub(super) fn lets_pass(&self) -> bool {
+        self.groups.is_none() && self.is_plain_empty()
+    }
+
+    /// Whether there is nothing to hand out because it has to be read back first.
+    pub(super) fn is_coming(&self) -> bool {
+        self.plain_head().is_none() && !self.is_plain_empty()
     }
 
     /// Octets of their bodies; 0 unless it is counted.
@@ -106,7 +141,8 @@ impl Ready {
         self.bytes = wanted.then(|| {
             let returned: u64 = self.returned.iter().map(Entry::body_len).sum();
             let lanes: u64 = self.lanes.iter_mut().map(Lane::weigh).sum();
-            returned + lanes
+            let parked = self.groups.as_ref().map(|groups| groups.body_octets());
+            returned + lanes + parked.unwrap_or_default()
         });
     }
 
@@ -123,7 +159,14 @@ impl Ready {
     }
 
     /// The one that is handed out next, if it is in memory.
-    pub(super) fn head(&self) -> Option<&Entry> {
+    pub(super) fn head(&mut self) -> Option<&Entry> {
+        if self.groups.is_some() && self.is_parked_next()? {
+            return self.groups.as_ref()?.first_free();
+        }
+        self.plain_head()
+    }
+
+    fn plain_head(&self) -> Option<&Entry> {
         match self.returned.front() {
             None => {
                 let mut lanes = self.lanes.iter();
@@ -135,12 +178,71 @@ impl Ready {
 
     /// Takes that one.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let entry = match self.returned.pop_front() {
+        let entry = if self.groups.is_some() && self.is_parked_next()? {
+            self.groups.as_mut()?.pop_free()
+        } else {
+            self.plain_pop()
+        }?;
+        self.leave(&entry);
+        Some(entry)
+    }
+
+    fn plain_pop(&mut self) -> Option<Entry> {
+        match self.returned.pop_front() {
             None => {
                 let mut lanes = self.lanes.iter_mut();
                 lanes.find(|lane| !lane.backlog.is_empty())?.backlog.pop()
             }
             first => first,
+        }
+    }
+
+    /// Whether the next one is among those that waited for others of their group.
+    /// Parks what isn't its turn on the way; `None` when it is nobody's.
+    fn is_parked_next(&mut self) -> Option<bool> {
+        if !self.returned.is_empty() {
+            // These belong to no group.
+            return Some(false);
+        }
+        loop {
+            let first = self.lanes.iter_mut().find(|l| !l.backlog.is_empty());
+            let groups = self.groups.as_mut()?;
+            let parked = groups.first_free().map(|entry| entry.priority);
+            let Some(lane) = first else {
+                return parked.map(|_| true);
+            };
+            let Some(head) = lane.backlog.head() else {
+                // It has to be read back; only what comes before it doesn't wait.
+                return parked.filter(|p| *p >= lane.priority).map(|_| true);
+            };
+            match groups.turn(head) {
+                Turn::Now => return Some(false),
+                Turn::AfterParked | Turn::Stuck => return parked.map(|_| true),
+                Turn::Later => groups.park(lane.pass_over()?),
+            }
+        }
+    }
+
+    /// Whether one is in memory, whosever turn it is.
+    pub(super) fn has_oldest(&self) -> bool {
+        let parked = self.groups.as_ref().is_some_and(|groups| groups.len() > 0);
+        parked || self.plain_head().is_some()
+    }
+
+    /// Takes the one with the first place, whosever turn it is.
+    pub(super) fn pop_oldest(&mut self) -> Option<Entry> {
+        let Some(groups) = &mut self.groups else {
+            return self.pop();
+        };
+        // What is parked was passed over by all that is in the lanes, but for what
+        // has a higher priority.
+        let parked = groups.first().map(|entry| entry.priority);
+        let plain = self.plain_head().map(|entry| entry.priority);
+        let entry = match parked {
+            Some(parked) if self.returned.is_empty() && plain.is_none_or(|p| p <= parked) => {
+                self.groups.as_mut()?.pop_first()
+            }
+            _ => self.plain_pop(),
         }?;
         self.leave(&entry);
         Some(entry)
@@ -148,8 +250,15 @@ impl Ready {
 
     /// Takes one whose time is over and that is first of its priority.
     pub(super) fn pop_expired(&mut self, now: Now) -> Option<Entry> {
+        if self.groups.is_some() {
+            // Whatever is next then has time left.
+            self.is_parked_next();
+        }
         let is_expired = |head: Option<&Entry>| head.is_some_and(|entry| entry.is_expired(now));
-        let entry = if is_expired(self.returned.front()) {
+        let parked = self.groups.as_mut().and_then(|g| g.pop_expired(now));
+        let entry = if let Some(entry) = parked {
+            Some(entry)
+        } else if is_expired(self.returned.front()) {
             self.returned.pop_front()
         } else {
             let mut lanes = self.lanes.iter_mut();
@@ -163,7 +272,8 @@ impl Ready {
     /// The first time at which there is one for [`Ready::pop_expired`].
     pub(super) fn next_deadline(&self) -> Option<u64> {
         let heads = self.lanes.iter().map(|lane| lane.backlog.head());
-        let heads = heads.chain([self.returned.front()]).flatten();
+        let parked = self.groups.as_ref().and_then(|g| g.first_free());
+        let heads = heads.chain([self.returned.front(), parked]).flatten();
         heads
             .filter_map(|entry| entry.deadline)
             .min()
@@ -195,6 +305,10 @@ impl Ready {
         for entry in &entries {
             self.come(entry);
         }
+        if let Some(groups) = &mut self.groups {
+            let plain = entries.into_iter().filter_map(|e| groups.come_back(e));
+            entries = plain.collect();
+        }
         while let Some(priority) = entries.last().map(|entry| entry.priority) {
             let own = entries.extract_if(.., |entry| entry.priority == priority);
             let own = own.collect();
@@ -207,13 +321,21 @@ impl Ready {
     /// Adds a message to those that came back and are served first.
     pub(super) fn put_first(&mut self, entry: Entry) {
         self.come(&entry);
-        self.returned.push_back(entry);
+        let plain = match &mut self.groups {
+            Some(groups) => groups.come_back(entry),
+            None => Some(entry),
+        };
+        self.returned.extend(plain);
     }
 
     /// Drops all of them; what the store has of it is noted as settled.
     pub(super) fn purge(&mut self, notices: &mut Notices) -> u64 {
         let mut purged = self.returned.len() as u64;
         for entry in std::mem::take(&mut self.returned) {
+            self.forget(&entry, notices);
+        }
+        for entry in self.take_parked() {
+            purged += 1;
             self.forget(&entry, notices);
         }
         for lane in &mut self.lanes {
@@ -223,9 +345,15 @@ impl Ready {
         purged
     }
 
+    fn take_parked(&mut self) -> Vec<Entry> {
+        let parked = self.groups.as_mut().map(|groups| groups.take());
+        parked.into_iter().flatten().collect()
+    }
+
     /// Drops all of them, as does the store.
     pub(super) fn clear(&mut self) {
         self.returned = VecDeque::new();
+        self.take_parked();
         for lane in &mut self.lanes {
             lane.backlog.clear();
         }
@@ -248,9 +376,26 @@ impl Ready {
     }
 
     /// A message was handed out.
-    pub(super) fn handed_out(&mut self, entry: &Entry) {
+    pub(super) fn handed_out(&mut self, entry: &Entry, held: Option<HeldSlot>) {
         if entry.stored {
             self.lane(entry.priority).handed_out(entry.position);
+        }
+        if let (Some(groups), Some(held)) = (&mut self.groups, held) {
+            groups.hand_out(entry, held);
+        }
+    }
+
+    /// A message that was held is settled for good.
+    pub(super) fn settled(&mut self, held: HeldSlot) {
+        if let Some(groups) = &mut self.groups {
+            groups.settle(held);
+        }
+    }
+
+    /// A message that was held is about to be put back, now or later.
+    pub(super) fn kept(&mut self, held: HeldSlot) {
+        if let Some(groups) = &mut self.groups {
+            groups.keep(held);
         }
     }
 
@@ -293,6 +438,9 @@ impl Ready {
     pub(super) fn shrink(&mut self) {
         for lane in &mut self.lanes {
             lane.backlog.shrink();
+        }
+        if let Some(groups) = &mut self.groups {
+            groups.shrink();
         }
     }
 }

@@ -16,6 +16,7 @@ impl QueueCore {
     pub fn acknowledge(&mut self, held: &[HeldSlot]) {
         for slot in held {
             if let Some(entry) = self.release(*slot) {
+                self.ready.settled(*slot);
                 self.forget(&entry);
             }
         }
@@ -33,9 +34,11 @@ impl QueueCore {
             entry.redelivered = true;
             entry.attempts.count(cause);
             if cause.is_failure() && limit.is_some_and(|limit| entry.attempts.failures > limit) {
+                self.ready.settled(*slot);
                 self.bury(entry, DeathReason::DeliveryLimit);
                 continue;
             }
+            self.ready.kept(*slot);
             self.ready.note_return(&entry, &mut self.notices);
             returned.push(entry);
         }
@@ -80,6 +83,7 @@ impl QueueCore {
         for slot in held {
             if let Some(mut entry) = self.release(*slot) {
                 entry.attempts.count(cause);
+                self.ready.settled(*slot);
                 self.bury(entry, DeathReason::Rejected);
             }
         }
@@ -101,7 +105,7 @@ impl QueueCore {
             return;
         }
         while self.is_over(self.ready.len(), self.ready.bytes())
-            && let Some(entry) = self.ready.pop()
+            && let Some(entry) = self.ready.pop_oldest()
         {
             self.bury(entry, DeathReason::MaxLength);
         }
@@ -110,7 +114,7 @@ impl QueueCore {
     /// Whether [`QueueCore::make_room`] has something to do.
     pub fn has_to_make_room(&self) -> bool {
         self.settings.overflow == Overflow::DropHead
-            && self.ready.head().is_some()
+            && self.ready.has_oldest()
             && self.is_over(self.ready.len(), self.ready.bytes())
     }
 
