@@ -71,14 +71,16 @@ impl Session {
         if is_direct_reply_to(method.queue) {
             return self.declare_reply_address(channel, method, out);
         }
-        let made_up = method.queue.is_empty() && !method.passive;
-        let made_up = made_up.then(|| generated_name("amq.gen-"));
-        let name = made_up.as_deref().unwrap_or(method.queue);
-        self.permit_queue_declare(method, name)?;
-        let server_name = || name.to_owned();
+        let name = if method.passive {
+            method.queue.to_owned()
+        } else {
+            self.vhost
+                .queue_name(method, || generated_name("amq.gen-"))?
+        };
+        self.permit_queue_declare(method, &name)?;
         let queue = self
             .vhost
-            .declare_queue(method, self.id, server_name, &mut self.effects)?;
+            .declare_queue(method, self.id, || name, &mut self.effects)?;
         for (name, _) in method.arguments.iter() {
             if NOT_YET.iter().any(|known| known.as_bytes() == name) {
                 let argument = String::from_utf8_lossy(name);

@@ -19,7 +19,7 @@ use super::session::Session;
 use crate::broker::access::Permission;
 use crate::broker::replies::is_direct_reply_to;
 use crate::broker::spec::{BindingSpec, Destination};
-use crate::broker::vhost::without_line_ends;
+use crate::broker::vhost::{check_exchange_type, without_line_ends};
 use crate::protocol::Publish;
 use crate::wire::method::{ExchangeDeclare, QueueDeclare};
 use crate::wire::{FieldTable, Refusal};
@@ -30,7 +30,7 @@ use Permission::{Configure, Read, Write};
 const RESERVED: &str = "amq.";
 
 impl Session {
-    /// Whether a queue may be declared as `name`, asked for or made up.
+    /// Whether a queue may be declared as `name`, given or made up.
     pub(super) fn permit_queue_declare(
         &mut self,
         method: &QueueDeclare<'_>,
@@ -41,9 +41,8 @@ impl Session {
             return self.grants.check_any_on_queue(&name);
         }
         self.grants.check_queue(Configure, &name)?;
-        let is_refused = !method.queue.is_empty() && name.starts_with(RESERVED);
         match exchange_in(&method.arguments, "x-dead-letter-exchange") {
-            Some(to) if !is_refused && !self.vhost.has_queue(&name) => {
+            Some(to) if !self.vhost.has_queue(&name) => {
                 self.grants.check_queue(Read, &name)?;
                 self.grants.check_exchange(Write, to)
             }
@@ -57,6 +56,9 @@ impl Session {
         method: &ExchangeDeclare<'_>,
     ) -> Result<(), Refusal> {
         let name = without_line_ends(method.exchange);
+        if !method.passive {
+            check_exchange_type(method)?;
+        }
         if name.is_empty() {
             return Ok(());
         }

@@ -31,6 +31,10 @@ fn a_quorum_queue_needs_a_name() {
         text(host.declare_queue(&queue_with("", &[("x-queue-type", "quorum".into())]))),
         "PRECONDITION_FAILED - Cannot declare a server-named queue for type rabbit_quorum_queue"
     );
+    assert_eq!(
+        text(host.declare_queue(&queue_with("", &[("x-queue-type", "zork".into())]))),
+        "PRECONDITION_FAILED - unknown queue type 'zork'"
+    );
 }
 
 #[test]
@@ -40,9 +44,12 @@ fn reserved_names_are_refused() {
         text(host.declare_queue(&queue("amq.x"))),
         "ACCESS_REFUSED - queue name 'amq.x' contains reserved prefix 'amq.*'"
     );
-    // One that the server made up may be declared again.
+    // Not even one that the server made up may be asked for by its name.
     host.declare_queue(&queue("")).unwrap();
-    host.declare_queue(&queue("amq.gen-made-up")).unwrap();
+    assert_eq!(
+        text(host.declare_queue(&queue("amq.gen-made-up"))),
+        "ACCESS_REFUSED - queue name 'amq.gen-made-up' contains reserved prefix 'amq.*'"
+    );
 }
 
 #[test]

@@ -65,25 +65,19 @@ impl Vhost {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let name = without_line_ends(request.exchange);
-        if name.is_empty() {
-            return Err(not_on_default_exchange());
-        }
         if request.passive {
+            if name.is_empty() {
+                return Err(not_on_default_exchange());
+            }
             return match self.topology.read().exchange_id(&name) {
                 Some(_) => Ok(()),
                 None => Err(self.exchange_title(&name).not_found()),
             };
         }
-        let spec = ExchangeSpec {
-            name: (*name).into(),
-            kind: request.kind.into(),
-            durable: request.durable,
-            auto_delete: request.auto_delete,
-            internal: request.internal,
-            arguments: request.arguments.clone(),
-        };
-        let table = RouteTable::new(&spec)
-            .ok_or_else(|| precondition(format!("unknown exchange type '{}'", spec.kind)))?;
+        let (spec, table) = described(request)?;
+        if name.is_empty() {
+            return Err(not_on_default_exchange());
+        }
         if self.is_declared(&self.topology.read(), &spec)? {
             return Ok(());
         }
@@ -172,4 +166,28 @@ impl Vhost {
         self.changed(&changes, effects);
         Ok(())
     }
+}
+
+/// Whether there are exchanges of the type asked for: said before anything else.
+///
+/// # Errors
+/// 406 when there aren't.
+pub fn check_exchange_type(request: &ExchangeDeclare<'_>) -> Result<(), Refusal> {
+    described(request).map(drop)
+}
+
+/// The exchange that is asked for, empty.
+fn described(request: &ExchangeDeclare<'_>) -> Result<(ExchangeSpec, RouteTable), Refusal> {
+    let spec = ExchangeSpec {
+        name: without_line_ends(request.exchange).as_ref().into(),
+        kind: request.kind.into(),
+        durable: request.durable,
+        auto_delete: request.auto_delete,
+        internal: request.internal,
+        arguments: request.arguments.clone(),
+    };
+    let table = RouteTable::new(&spec);
+    let table =
+        table.ok_or_else(|| precondition(format!("unknown exchange type '{}'", spec.kind)))?;
+    Ok((spec, table))
 }

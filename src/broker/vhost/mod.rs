@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+pub use self::exchanges::check_exchange_type;
 pub use self::settings::{VhostLimits, VhostSettings};
 
 use super::announcements::Herald;

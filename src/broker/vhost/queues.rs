@@ -38,24 +38,17 @@ impl Vhost {
             queue.touch(effects);
             return Ok(queue);
         }
-        let given = without_line_ends(request.queue);
-        let is_named = !given.is_empty();
-        let name = if is_named {
-            (*given).into()
-        } else {
-            check_may_be_named(request)?;
-            server_name().into()
-        };
+        let name = self.queue_name(request, server_name)?;
         let mut spec = QueueSpec {
-            name,
+            name: name.into(),
             durable: request.durable && !request.exclusive,
             exclusive: request.exclusive,
             auto_delete: request.auto_delete,
             arguments: request.arguments.clone(),
         };
         if spec.arguments.get(QUEUE_TYPE).is_none() {
-            spec.arguments
-                .set(QUEUE_TYPE, self.default_type(&spec).name());
+            let default = self.default_type(request).name();
+            spec.arguments.set(QUEUE_TYPE, default);
         }
         let owner = request.exclusive.then_some(as_);
         if let Some(queue) = self.declared(&self.topology.read(), &spec, owner)? {
@@ -63,9 +56,6 @@ impl Vhost {
             return Ok(queue);
         }
         let title = self.queue_title(&spec.name);
-        if is_named && spec.name.starts_with(RESERVED_PREFIX) {
-            return Err(title.reserved());
-        }
         check_properties(title, &spec, arguments::check(title, &spec.arguments)?)?;
         let mut topology = self.topology.write();
         // Another connection may have declared it in between.
@@ -77,16 +67,42 @@ impl Vhost {
         Ok(self.create_queue(&mut topology, spec, owner, effects))
     }
 
+    /// The name that a queue is to be declared under: the one given, or else one
+    /// that `server_name` makes up.
+    ///
+    /// # Errors
+    /// 403 for names that only the server makes, whether there is such a queue or
+    /// not; 406 when the server can't name a queue of that type.
+    pub fn queue_name(
+        &self,
+        request: &QueueDeclare<'_>,
+        server_name: impl FnOnce() -> String,
+    ) -> Result<String, Refusal> {
+        let given = without_line_ends(request.queue);
+        if given.starts_with(RESERVED_PREFIX) {
+            return Err(self.queue_title(&given).reserved());
+        }
+        if !given.is_empty() {
+            return Ok(given.into_owned());
+        }
+        let kind = match request.arguments.get(QUEUE_TYPE) {
+            Some(asked) => asked.as_str().unwrap_or_default(),
+            None => self.default_type(request).name(),
+        };
+        check_may_be_named(kind)?;
+        Ok(server_name())
+    }
+
     /// The type of a queue that doesn't ask for one. The virtual host's is for
     /// queues that can be of it.
-    fn default_type(&self, spec: &QueueSpec) -> QueueType {
+    fn default_type(&self, request: &QueueDeclare<'_>) -> QueueType {
         let default = self
             .settings()
             .default_queue_type
             .as_deref()
             .map(str::as_bytes)
             .and_then(QueueType::of_name);
-        let plain = spec.durable && !spec.exclusive && !spec.auto_delete;
+        let plain = request.durable && !request.exclusive && !request.auto_delete;
         default.filter(|_| plain).unwrap_or_default()
     }
 
@@ -257,15 +273,15 @@ pub(super) fn check_owner(
     }
 }
 
-/// Whether the server may make up the name: a replicated queue outlives the
-/// connection that alone knows it.
-fn check_may_be_named(request: &QueueDeclare<'_>) -> Result<(), Refusal> {
-    match arguments::queue_type(&request.arguments) {
-        Some(kind @ QueueType::Quorum) => Err(precondition(format!(
-            "Cannot declare a server-named queue for type {}",
-            kind.internal_name()
+/// Whether the server may make up the name of a queue of the type called
+/// `kind`: a replicated queue outlives the connection that alone knows it.
+fn check_may_be_named(kind: &str) -> Result<(), Refusal> {
+    match kind {
+        "classic" => Ok(()),
+        "quorum" | "stream" => Err(precondition(format!(
+            "Cannot declare a server-named queue for type rabbit_{kind}_queue"
         ))),
-        _ => Ok(()),
+        _ => Err(precondition(format!("unknown queue type '{kind}'"))),
     }
 }
 
