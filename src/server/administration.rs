@@ -162,6 +162,8 @@ impl Shared {
         effects.set_now(self.now());
         let applied = self.vhosts.delete(name, &mut effects)?;
         self.access.forget_vhost(name);
+        // Consumers lose their queues before their connections go.
+        effects.tell_cancelled();
         let dismissed = self.seats.dismiss_from(name);
         tracing::info!(vhost = name, connections = dismissed.len(), "vhost deleted");
         effects.wake_all();
