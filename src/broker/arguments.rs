@@ -49,7 +49,8 @@ impl QueueType {
         }
     }
 
-    const fn column(self) -> u8 {
+    /// Its bit among the types that have something.
+    pub(super) const fn column(self) -> u8 {
         match self {
             Self::Classic => CLASSIC,
             Self::Quorum => QUORUM,
@@ -68,11 +69,11 @@ struct Argument {
     check: Check,
 }
 
-const CLASSIC: u8 = 1;
-const QUORUM: u8 = 2;
-const BOTH: u8 = CLASSIC | QUORUM;
+pub(super) const CLASSIC: u8 = 1;
+pub(super) const QUORUM: u8 = 2;
+pub(super) const BOTH: u8 = CLASSIC | QUORUM;
 /// Of streams, which there are none of yet.
-const NEITHER: u8 = 0;
+pub(super) const NEITHER: u8 = 0;
 
 const fn argument(name: &'static str, types: u8, check: Check) -> Argument {
     Argument { name, types, check }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Permissions, TopicPermission, User};
+use super::policy::{Policy, PolicyKind};
 use super::spec::{BindingSpec, ExchangeSpec, QueueSpec};
 use super::vhost::VhostSettings;
 use crate::base::ids::QueueId;
@@ -74,6 +75,22 @@ pub enum Change {
         /// What was unbound.
         spec: BindingSpec,
     },
+    /// There is a policy from now on, or it says something else.
+    PolicySet {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// The policy.
+        policy: Policy,
+    },
+    /// A policy went.
+    PolicyCleared {
+        /// The virtual host.
+        vhost: Arc<str>,
+        /// Whose it was.
+        kind: PolicyKind,
+        /// Its name.
+        name: Arc<str>,
+    },
     /// A user was made or changed.
     UserSet {
         /// What the user is from now on.
@@ -133,7 +150,9 @@ impl Change {
             | Self::QueueDeclared { vhost, .. }
             | Self::QueueDeleted { vhost, .. }
             | Self::Bound { vhost, .. }
-            | Self::Unbound { vhost, .. } => Some(vhost),
+            | Self::Unbound { vhost, .. }
+            | Self::PolicySet { vhost, .. }
+            | Self::PolicyCleared { vhost, .. } => Some(vhost),
             Self::UserSet { .. }
             | Self::UserDeleted { .. }
             | Self::PermissionsSet { .. }

@@ -56,6 +56,21 @@ pub(super) fn entries(table: &FieldTable) -> Vec<String> {
         .collect()
 }
 
+/// A value that came as JSON, as a term.
+pub(super) fn json_term(value: &FieldValue) -> String {
+    match value {
+        FieldValue::LongStr(octets) => text_binary(&String::from_utf8_lossy(octets)),
+        FieldValue::Void => "null".into(),
+        FieldValue::Array(values) => list(values.iter().map(json_term)),
+        FieldValue::Table(table) => {
+            let entry = |name: &[u8], value| format!("{} => {}", binary(name), json_term(value));
+            let entries: Vec<_> = table.iter().map(|(name, v)| entry(name, v)).collect();
+            format!("#{{{}}}", entries.join(","))
+        }
+        other => term(other),
+    }
+}
+
 /// A value as people read it: text as it is, anything else as a term.
 pub(super) fn display(value: &FieldValue) -> String {
     match value.as_octets() {

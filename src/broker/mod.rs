@@ -21,6 +21,7 @@ pub mod firehose;
 pub mod message;
 mod name;
 pub mod pattern;
+pub mod policy;
 pub mod publishing;
 pub mod queue;
 pub mod replies;

@@ -17,6 +17,7 @@ use super::announcements::Switch;
 use super::binding::{Binding, BindingId, BindingKey, Bindings};
 use super::exchange::{Bound, ExchangeId, RouteTable, Target};
 use super::name::{ByName, Name};
+use super::policy::Matched;
 use super::queue::Queue;
 use super::spec::{BindingSpec, Destination, ExchangeSpec};
 use crate::base::ids::{ConnectionId, QueueId};
@@ -32,6 +33,7 @@ pub(super) struct Exchange {
     /// Where messages go that match nothing here. It need not exist.
     pub(super) alternate: Option<Arc<str>>,
     pub(super) table: RouteTable,
+    policies: Matched,
     /// How many of its bindings lead to exchanges.
     pub(super) exchange_targets: usize,
     /// Told whether it is the source of a binding.
@@ -56,6 +58,7 @@ impl Exchange {
 #[derive(Debug)]
 struct QueueEntry {
     queue: Arc<Queue>,
+    policies: Matched,
     inbound: Vec<BindingId>,
 }
 
@@ -128,12 +131,12 @@ impl Topology {
     /// Adds an exchange whose name is free.
     pub(super) fn insert_exchange(&mut self, spec: ExchangeSpec, table: RouteTable) {
         let name = Name(Arc::clone(&spec.name));
-        let alternate = spec.arguments.get(ALTERNATE_EXCHANGE);
         self.looking += usize::from(table.looks_at_messages());
         let id = self.exchanges.insert(Exchange {
-            alternate: alternate.and_then(FieldValue::as_str).map(Into::into),
+            alternate: alternate(&spec.arguments),
             spec,
             table,
+            policies: Matched::default(),
             exchange_targets: 0,
             switch: None,
             outbound: Vec::new(),
@@ -149,9 +152,51 @@ impl Topology {
         }
         let entry = QueueEntry {
             queue: Arc::clone(queue),
+            policies: Matched::default(),
             inbound: Vec::new(),
         };
         self.queues.insert(Name(Arc::clone(queue.name())), entry);
+    }
+
+    /// All exchanges, with the policies that apply to them.
+    pub(super) fn exchange_policies(&self) -> impl Iterator<Item = (&Arc<str>, &Matched)> {
+        let all = self.exchanges.iter();
+        all.map(|(_, exchange)| (&exchange.spec.name, &exchange.policies))
+    }
+
+    /// All queues, with the policies that apply to them.
+    pub(super) fn queue_policies(&self) -> impl Iterator<Item = (&Arc<Queue>, &Matched)> {
+        let all = self.queues.values();
+        all.map(|entry| (&entry.queue, &entry.policies))
+    }
+
+    /// Notes which policies apply to an exchange. Its own alternate exchange
+    /// comes before theirs.
+    pub(super) fn set_exchange_policies(&mut self, name: &str, policies: Matched) {
+        let id = self.exchange_id(name);
+        if let Some(exchange) = id.and_then(|id| self.exchanges.get_mut(id.0 as usize)) {
+            exchange.alternate =
+                alternate(&exchange.spec.arguments).or_else(|| alternate(&policies.definition()));
+            exchange.policies = policies;
+        }
+    }
+
+    /// Notes which policies apply to a queue, if that is still declared.
+    pub(super) fn set_queue_policies(&mut self, queue: &Arc<Queue>, policies: Matched) {
+        let entry = self.queues.get_mut(queue.name().as_bytes());
+        if let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.queue, queue)) {
+            entry.policies = policies;
+        }
+    }
+
+    /// The policies that apply to the exchange called `name`.
+    pub(super) fn policies_of_exchange(&self, name: &str) -> Option<&Matched> {
+        Some(&self.exchange_named(name)?.1.policies)
+    }
+
+    /// The policies that apply to the queue called `name`.
+    pub(super) fn policies_of_queue(&self, name: &str) -> Option<&Matched> {
+        Some(&self.queues.get(name.as_bytes())?.policies)
     }
 
     /// Removes an exchange with its bindings. The exchanges that go with it,
@@ -376,6 +421,12 @@ impl Topology {
             arguments: binding.arguments.clone(),
         })
     }
+}
+
+/// The alternate exchange named in arguments or in what policies say.
+fn alternate(table: &FieldTable) -> Option<Arc<str>> {
+    let name = table.get(ALTERNATE_EXCHANGE);
+    name.and_then(FieldValue::as_str).map(Into::into)
 }
 
 /// Takes what is at `place` off a list; what is there now, if anything.

@@ -40,6 +40,10 @@ impl Vhosts {
         for change in &recovered.changes {
             vhosts.replay(change);
         }
+        for vhost in vhosts.all() {
+            // No queue has anything in it yet that this could have an effect on.
+            vhost.apply_policies(&mut Effects::default());
+        }
         let queues: HashMap<_, _> = vhosts
             .all()
             .iter()

@@ -1,5 +1,5 @@
-//! Changing users, permissions and virtual hosts of a running server: what
-//! definitions and the management interface ask for.
+//! Changing users, permissions, policies and virtual hosts of a running server:
+//! what definitions and the management interface ask for.
 //!
 //! Every change takes effect at once and is on disk with its batch. One that
 //! changes nothing says so and is written nowhere.
@@ -12,11 +12,14 @@ use super::access_events::{
 };
 use super::auth::new_vhost;
 use super::shared::Shared;
+use crate::base::ids::Batch;
 use crate::broker::access::{
     AccessError, Applied, PasswordHash, Permissions, TopicPermission, UserLimits,
 };
+use crate::broker::dead_lettering::see_to_effects;
 use crate::broker::effects::Effects;
-use crate::broker::vhost::VhostSettings;
+use crate::broker::policy::{Policy, PolicyError, PolicyKind};
+use crate::broker::vhost::{Vhost, VhostSettings};
 
 impl Shared {
     /// Makes a user, or gives one a new password and new tags.
@@ -169,6 +172,59 @@ impl Shared {
         effects.wake_all();
         self.wake(&dismissed);
         Ok(applied)
+    }
+
+    /// Makes a policy, or has the one of its name say something else.
+    ///
+    /// # Errors
+    /// [`PolicyError::NoSuchVhost`].
+    pub fn set_policy(&self, vhost: &str, policy: Policy) -> Result<Applied, PolicyError> {
+        let (kind, name) = (policy.kind().name(), Arc::clone(policy.name()));
+        let applied =
+            self.change_policies(vhost, |vhost, effects| vhost.set_policy(policy, effects))?;
+        if applied.batch.is_some() {
+            tracing::info!(vhost, kind, name = &*name, "policy set");
+        }
+        Ok(applied)
+    }
+
+    /// Takes a policy away; returns the batch that says so, `None` when there is
+    /// none of that name.
+    ///
+    /// # Errors
+    /// [`PolicyError::NoSuchVhost`].
+    pub fn clear_policy(
+        &self,
+        vhost: &str,
+        kind: PolicyKind,
+        name: &str,
+    ) -> Result<Option<Batch>, PolicyError> {
+        let cleared = self.change_policies(vhost, |vhost, effects| {
+            vhost.clear_policy(kind, name, effects)
+        })?;
+        if cleared.is_some() {
+            tracing::info!(vhost, kind = kind.name(), name, "policy cleared");
+        }
+        Ok(cleared)
+    }
+
+    /// Changes policies, and sees to what follows: messages for which there is
+    /// no room any more, queues that go.
+    fn change_policies<T>(
+        &self,
+        vhost: &str,
+        change: impl FnOnce(&Vhost, &mut Effects) -> Result<T, PolicyError>,
+    ) -> Result<T, PolicyError> {
+        let _one_at_a_time = self.administration.lock();
+        let found = self.vhosts.get(vhost);
+        let found = found.ok_or_else(|| PolicyError::NoSuchVhost(vhost.to_owned()))?;
+        let mut effects = Effects::default();
+        effects.set_now(self.now());
+        let changed = change(&found, &mut effects)?;
+        see_to_effects(&found, &mut effects);
+        effects.tell_cancelled();
+        effects.wake_all();
+        Ok(changed)
     }
 
     fn check_vhost(&self, name: &str) -> Result<(), AccessError> {

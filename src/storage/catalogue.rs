@@ -6,8 +6,8 @@
 //!
 //! Keys start with a letter for what they are: `m` a fact about the store, `s`
 //! the summary of a segment, `u` a user, `v` a virtual host, `p` permissions by
-//! virtual host and user, `t` a topic permission by those and exchange, `x` an
-//! exchange, `q` a queue, `b` a binding by its source, `d` a binding by its
+//! virtual host and user, `t` a topic permission by those and exchange, `o` a
+//! policy by virtual host, kind and name, `x` an exchange, `q` a queue, `b` a binding by its source, `d` a binding by its
 //! destination. Then come its names, each with its length
 //! before it, so that no key is the start of another. A value is the change
 //! that declared the thing, in pieces of at most [`PIECE`] octets under the key
@@ -40,7 +40,7 @@ const APPLIED_KEY: &[u8] = b"mapplied";
 const LAST_QUEUE_KEY: &[u8] = b"mlast-queue";
 
 /// The kinds of keys whose values lead from nothing to what is declared, in order.
-const DECLARED: [u8; 7] = *b"uvptxqb";
+const DECLARED: [u8; 8] = *b"uvptoxqb";
 
 /// A place in the log: a segment and the offset of a frame in it.
 pub(super) type Place = (u64, u64);
@@ -263,7 +263,7 @@ impl Catalogue {
         Ok(Vec::new())
     }
 
-    /// Carries out a change of users and permissions.
+    /// Carries out a change of users, permissions and policies.
     fn apply_access(&self, change: &Change) -> Result<(), StoreError> {
         let value = || encode_change(change);
         match change {
@@ -286,6 +286,13 @@ impl Catalogue {
                 user,
                 exchange,
             } => self.remove(&key(b't', &[vhost, user, exchange])),
+            Change::PolicySet { vhost, policy } => {
+                let names = [vhost, policy.kind().name(), policy.name()];
+                self.put(&key(b'o', &names), &value())
+            }
+            Change::PolicyCleared { vhost, kind, name } => {
+                self.remove(&key(b'o', &[vhost, kind.name(), name]))
+            }
             _ => Ok(()),
         }
     }
@@ -313,7 +320,7 @@ impl Catalogue {
                 gone.push(id);
             }
         }
-        for kind in *b"vptxqbd" {
+        for kind in *b"vptoxqbd" {
             self.remove(&key(kind, &[vhost]))?;
         }
         Ok(gone)

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::access_codec::{put_permissions, put_settings, put_topic_permission, put_user};
 use super::codec::{CodecError, Reader, put_number, put_text};
+use super::policy_codec::{put_policy, put_policy_kind};
 use crate::base::ids::QueueId;
 use crate::broker::change::Change;
 use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
@@ -26,6 +27,8 @@ const PERMISSIONS_SET: u8 = 12;
 const PERMISSIONS_CLEARED: u8 = 13;
 const TOPIC_PERMISSION_SET: u8 = 14;
 const TOPIC_PERMISSION_CLEARED: u8 = 15;
+const POLICY_SET: u8 = 16;
+const POLICY_CLEARED: u8 = 17;
 
 const TO_QUEUE: u8 = b'q';
 const TO_EXCHANGE: u8 = b'e';
@@ -69,6 +72,11 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
             put_text(&mut out, user);
             put_text(&mut out, exchange);
         }
+        Change::PolicySet { policy, .. } => put_policy(&mut out, policy),
+        Change::PolicyCleared { kind, name, .. } => {
+            put_policy_kind(&mut out, *kind);
+            put_text(&mut out, name);
+        }
     }
     out
 }
@@ -91,6 +99,8 @@ fn kind_and_vhost(change: &Change) -> (u8, &str) {
         Change::PermissionsCleared { vhost, .. } => (PERMISSIONS_CLEARED, vhost),
         Change::TopicPermissionSet { vhost, .. } => (TOPIC_PERMISSION_SET, vhost),
         Change::TopicPermissionCleared { vhost, .. } => (TOPIC_PERMISSION_CLEARED, vhost),
+        Change::PolicySet { vhost, .. } => (POLICY_SET, vhost),
+        Change::PolicyCleared { vhost, .. } => (POLICY_CLEARED, vhost),
     }
 }
 
@@ -135,6 +145,15 @@ pub fn decode_change(octets: &[u8]) -> Result<Change, CodecError> {
             vhost,
             settings: input.settings()?,
         },
+        POLICY_SET => Change::PolicySet {
+            vhost,
+            policy: input.policy()?,
+        },
+        POLICY_CLEARED => Change::PolicyCleared {
+            vhost,
+            kind: input.policy_kind()?,
+            name: input.text()?,
+        },
         _ => input.access_change(kind, vhost)?,
     };
     match input.0 {
@@ -143,7 +162,8 @@ pub fn decode_change(octets: &[u8]) -> Result<Change, CodecError> {
     }
 }
 
-fn put_table(out: &mut Vec<u8>, table: &FieldTable) {
+/// Appends a table.
+pub(super) fn put_table(out: &mut Vec<u8>, table: &FieldTable) {
     let mut entries = BytesMut::new();
     table.put_entries(&mut entries);
     put_number(out, entries.len() as u64);
@@ -213,7 +233,8 @@ impl Reader<'_> {
         })
     }
 
-    fn table(&mut self) -> Result<FieldTable, CodecError> {
+    /// The next table.
+    pub(super) fn table(&mut self) -> Result<FieldTable, CodecError> {
         let size = self.number()?;
         FieldTable::parse_entries(self.take(size)?).map_err(|_| CodecError)
     }

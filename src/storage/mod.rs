@@ -22,6 +22,7 @@ mod moves;
 mod notes;
 mod pager;
 mod paging;
+mod policy_codec;
 mod positions;
 mod read_only;
 mod reading;

@@ -95,7 +95,6 @@ impl Setting {
             return 0;
         }
         let failures = u32::from(attempts.failures).max(1);
-        let max = max.max(min);
         match multiplier {
             None => (min * u64::from(failures)).min(max),
             Some(by) => {

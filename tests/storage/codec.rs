@@ -5,6 +5,8 @@ use std::sync::Arc;
 use harrier::base::ids::QueueId;
 use harrier::broker::access::{PasswordHash, Permissions, TopicPermission, User, UserLimits};
 use harrier::broker::change::Change;
+use harrier::broker::pattern::Pattern;
+use harrier::broker::policy::{ApplyTo, Policy, PolicyKind};
 use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use harrier::broker::vhost::{VhostLimits, VhostSettings};
 use harrier::storage::{decode_change, encode_change};
@@ -115,6 +117,33 @@ fn change() -> impl Strategy<Value = Change> {
         (name(), binding()).prop_map(|(vhost, spec)| Change::Unbound {
             vhost: vhost.into(),
             spec
+        }),
+        policy_change(),
+    ]
+}
+
+fn kind() -> impl Strategy<Value = PolicyKind> {
+    prop_oneof![Just(PolicyKind::User), Just(PolicyKind::Operator)]
+}
+
+fn policy_change() -> impl Strategy<Value = Change> {
+    let rule = (name(), 0..ApplyTo::ALL.len(), any::<i64>());
+    prop_oneof![
+        (name(), kind(), name(), rule, table_of(value())).prop_map(
+            |(vhost, kind, name, (pattern, apply_to, priority), definition)| {
+                let pattern = Pattern::nowhere(&pattern);
+                let apply_to = ApplyTo::ALL[apply_to];
+                let name = name.into();
+                Change::PolicySet {
+                    vhost: vhost.into(),
+                    policy: Policy::kept(kind, name, pattern, apply_to, priority, definition),
+                }
+            }
+        ),
+        (name(), kind(), name()).prop_map(|(vhost, kind, name)| Change::PolicyCleared {
+            vhost: vhost.into(),
+            kind,
+            name: name.into()
         }),
     ]
 }

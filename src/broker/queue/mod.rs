@@ -169,9 +169,11 @@ impl Queue {
         Arc::clone(self.core.lock().settings())
     }
 
-    /// Has it go by other settings from now on.
+    /// Has it go by other settings from now on. The time for which nobody may
+    /// use it begins anew.
     pub fn configure(self: &Arc<Self>, settings: Arc<Settings>, effects: &mut Effects) {
         let mut core = self.core.lock();
+        core.touch(effects.now());
         core.configure(settings);
         self.serve(core, effects);
     }

@@ -25,7 +25,7 @@ pub struct DelayedRetry {
     pub which: Delayed,
     /// Milliseconds after the first failure.
     pub min: u64,
-    /// Milliseconds at most; the least is `min`.
+    /// Milliseconds at most, and no less than `min`.
     pub max: u64,
     /// By what the time grows with each failure. Without it, it grows by `min`
     /// each time, as RabbitMQ has it.
@@ -49,12 +49,14 @@ impl DelayedRetry {
             ms.and_then(|ms| u64::try_from(ms).ok())
         };
         let min = ms("x-delayed-retry-min").unwrap_or_default();
+        let max = ms("x-delayed-retry-max").unwrap_or(min);
         let multiplier = arguments.get("x-delayed-retry-multiplier");
         let jitter = arguments.get("x-delayed-retry-jitter");
         Some(Self {
             which,
-            min,
-            max: ms("x-delayed-retry-max").unwrap_or(min).max(min),
+            // Where the two are at odds, nothing waits longer than it may.
+            min: min.min(max),
+            max,
             multiplier: multiplier.and_then(FieldValue::as_f64),
             jitter: jitter.and_then(FieldValue::as_f64).unwrap_or_default(),
         })

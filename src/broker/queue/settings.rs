@@ -6,6 +6,7 @@ use super::retries::DelayedRetry;
 use crate::base::limits::{QUORUM_DELIVERY_LIMIT, QUORUM_PRIORITIES};
 use crate::broker::arguments::{self, QueueType};
 use crate::broker::attempts::Attempts;
+use crate::broker::policy::with_arguments;
 use crate::wire::{FieldTable, FieldValue};
 
 /// What becomes of a message for which there is no room (`semantics` 11).
@@ -118,6 +119,12 @@ impl Settings {
             consumer_timeout: positive("x-consumer-timeout"),
             dead_letter: DeadLetterTarget::from_arguments(arguments),
         }
+    }
+
+    /// The same under policies that come to `definition`.
+    pub fn under(definition: &FieldTable, arguments: &FieldTable) -> Self {
+        let kind = arguments::queue_type(arguments).unwrap_or_default();
+        Self::of(&with_arguments(arguments, kind, definition))
     }
 
     /// Whether there is a limit to what is ready.

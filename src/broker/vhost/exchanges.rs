@@ -9,6 +9,7 @@ use crate::broker::equivalence;
 use crate::broker::events::EVENT_EXCHANGE;
 use crate::broker::exchange::RouteTable;
 use crate::broker::firehose::TRACE_EXCHANGE;
+use crate::broker::policy::Subject;
 use crate::broker::resource::{RESERVED_PREFIX, access_refused, precondition};
 use crate::broker::spec::ExchangeSpec;
 use crate::broker::topology::{ALTERNATE_EXCHANGE, Topology};
@@ -127,7 +128,10 @@ impl Vhost {
         });
         self.herald
             .exchange_created(&self.name, &spec, effects.actor());
+        let name = Arc::clone(&spec.name);
         topology.insert_exchange(spec, table);
+        let policies = self.matching(Subject::Exchange(&name));
+        topology.set_exchange_policies(&name, policies);
         self.changed(change.as_slice(), effects);
     }
 

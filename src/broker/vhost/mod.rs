@@ -7,6 +7,7 @@
 mod announcing;
 mod bindings;
 mod exchanges;
+mod policies;
 mod queues;
 mod restore;
 mod settings;
@@ -16,7 +17,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::exchanges::check_exchange_type;
 pub use self::settings::{VhostLimits, VhostSettings};
@@ -26,6 +27,7 @@ use super::change::Change;
 use super::effects::Effects;
 use super::events::EVENT_EXCHANGE;
 use super::firehose::{Firehose, TRACE_EXCHANGE};
+use super::policy::Policies;
 use super::queue::{Queue, Surroundings};
 use super::replies::Replies;
 use super::resource::{Resource, access_refused};
@@ -72,6 +74,9 @@ pub struct Vhost {
     generation: AtomicU64,
     replies: Replies,
     settings: RwLock<Arc<VhostSettings>>,
+    policies: RwLock<Policies>,
+    /// Held for as long as a change of policies takes effect.
+    policy_change: Mutex<()>,
     /// Set with the topology locked, so that nothing is declared afterwards.
     deleted: AtomicBool,
     herald: Arc<Herald>,
@@ -107,6 +112,8 @@ impl Vhost {
             generation: AtomicU64::new(0),
             replies: Replies::default(),
             settings: RwLock::default(),
+            policies: RwLock::default(),
+            policy_change: Mutex::default(),
             deleted: AtomicBool::new(false),
             herald,
             firehose: Arc::new(firehose),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::policies::configure;
 use super::{Vhost, without_line_ends};
 use crate::base::ids::ConnectionId;
 use crate::broker::access::allowed;
@@ -10,6 +11,7 @@ use crate::broker::change::Change;
 use crate::broker::effects::Effects;
 use crate::broker::equivalence;
 use crate::broker::events::INTERNAL_USER;
+use crate::broker::policy::Subject;
 use crate::broker::queue::Queue;
 use crate::broker::resource::{RESERVED_PREFIX, Resource, precondition};
 use crate::broker::spec::QueueSpec;
@@ -152,8 +154,14 @@ impl Vhost {
             spec: spec.clone(),
         });
         let queue = self.new_queue(id, spec, owner);
-        queue.touch(effects);
+        let policies = self.matching(Subject::queue(queue.spec()));
+        if policies.is_empty() {
+            queue.touch(effects);
+        } else {
+            configure(&queue, &policies, effects);
+        }
         topology.insert_queue(&queue);
+        topology.set_queue_policies(&queue, policies);
         self.changed(change.as_slice(), effects);
         self.herald.queue_created(&queue, effects.actor());
         queue

@@ -14,12 +14,17 @@ use crate::broker::topology::Topology;
 
 impl Vhost {
     /// Carries out a change without writing it. A log may be replayed over a
-    /// state that has some of it already: the end is the same.
+    /// state that has some of it already: the end is the same. Policies apply
+    /// once [`Vhost::apply_policies`] is called.
     pub fn restore(&self, change: &Change) {
         let mut topology = self.topology.write();
         match change {
             Change::VhostSet { settings, .. } => {
                 *self.settings.write() = Arc::new(settings.clone());
+                return;
+            }
+            Change::PolicySet { .. } | Change::PolicyCleared { .. } => {
+                self.policies.write().replay(change);
                 return;
             }
             Change::ExchangeDeclared { spec, .. } => restore_exchange(&mut topology, spec),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Vhost;
+use crate::broker::policy::{Matched, Policy, PolicyKind};
 use crate::broker::queue::Queue;
 use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec};
 use crate::wire::FieldTable;
@@ -48,6 +49,28 @@ impl Vhost {
         let mut all: Vec<_> = self.topology.read().queues().cloned().collect();
         all.sort_unstable_by(|one, other| one.name().cmp(other.name()));
         all
+    }
+
+    /// All policies of a kind by name.
+    pub fn policies(&self, kind: PolicyKind) -> Vec<Arc<Policy>> {
+        let mut all: Vec<_> = self.policies.read().all(kind).cloned().collect();
+        all.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+        all
+    }
+
+    /// The policy called `name`.
+    pub fn policy(&self, kind: PolicyKind, name: &str) -> Option<Arc<Policy>> {
+        self.policies.read().get(kind, name).cloned()
+    }
+
+    /// The policies that apply to the exchange called `name`, if there is one.
+    pub fn policies_of_exchange(&self, name: &str) -> Option<Matched> {
+        self.topology.read().policies_of_exchange(name).cloned()
+    }
+
+    /// The policies that apply to the queue called `name`, if there is one.
+    pub fn policies_of_queue(&self, name: &str) -> Option<Matched> {
+        self.topology.read().policies_of_queue(name).cloned()
     }
 
     /// All bindings by source, destination and key, with those of the default
