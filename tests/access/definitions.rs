@@ -30,7 +30,7 @@ const EXPORTED: &str = r##"{
  "parameters":[{"component":"vhost-limits","vhost":"/","name":"limits","value":{"max-connections":9}},
                {"component":"shovel","vhost":"/","name":"s","value":{}}],
  "global_parameters":[{"name":"cluster_tags","value":[]}],
- "policies":[{"vhost":"/","name":"p1","pattern":"^hq","apply-to":"queues","definition":{},"priority":2}],
+ "policies":[{"vhost":"/","name":"p1","pattern":"^hq","apply-to":"queues","definition":{"max-length":10},"priority":2}],
  "queues":[
   {"name":"q","vhost":"v","type":"classic","durable":true,"auto_delete":false,
    "arguments":{"x-queue-type":"classic","x-message-ttl":1000}},

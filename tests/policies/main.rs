@@ -7,6 +7,7 @@
 )]
 
 mod checking;
+mod definitions;
 mod durability;
 mod effect;
 mod matching;

@@ -1,5 +1,7 @@
 //! Definitions carried out.
 
+use std::sync::Arc;
+
 use super::parse::{Password, UserEntry, VhostEntry};
 use super::{Definitions, DefinitionsError, In};
 use crate::base::ids::ConnectionId;
@@ -35,7 +37,8 @@ impl Definitions {
             let permission = entry.permission.clone();
             shared.set_topic_permission(&entry.user, &entry.vhost, permission)
         })?;
-        self.apply_parameters();
+        self.apply_policies(shared)?;
+        self.tell_ignored();
         let mut effects = Effects::default();
         effects.set_now(shared.now());
         let effects = &mut effects;
@@ -54,17 +57,28 @@ impl Definitions {
             exchanges = self.exchanges.len(),
             queues = self.queues.len(),
             bindings = self.bindings.len(),
+            policies = self.policies.len() + self.operator_policies.len(),
             "definitions imported"
         );
         Ok(())
     }
 
-    /// Policies and parameters come before what they apply to.
-    fn apply_parameters(&self) {
-        for policy in &self.policies {
-            let (vhost, name) = (&policy.vhost, &policy.name);
-            tracing::warn!(vhost, name, "policy has no effect yet");
+    /// Policies come before what they apply to.
+    fn apply_policies(&self, shared: &Shared) -> Result<(), DefinitionsError> {
+        let policies = self.policies.iter().enumerate();
+        let policies = policies.map(|(at, entry)| ("policies", at, entry));
+        let operator = self.operator_policies.iter();
+        let operator = operator.map(|(at, entry)| ("parameters", *at, entry));
+        for (list, at, entry) in policies.chain(operator) {
+            let refuse = |why: String| DefinitionsError::entry(list, at, why);
+            vhost_of(shared, &entry.vhost).map_err(refuse)?;
+            let set = shared.set_policy(&entry.vhost, entry.what.clone());
+            set.map_err(|error| refuse(error.to_string()))?;
         }
+        Ok(())
+    }
+
+    fn tell_ignored(&self) {
         for parameter in &self.parameters {
             let (component, name) = (&parameter.component, &parameter.name);
             tracing::warn!(component, name, "parameter has no effect yet");
@@ -94,15 +108,16 @@ fn in_vhosts<T>(
 ) -> Result<(), DefinitionsError> {
     for (at, entry) in entries.iter().enumerate() {
         let refuse = |why: String| DefinitionsError::entry(list, at, why);
-        let vhost = shared.vhosts.get(&entry.vhost).ok_or_else(|| {
-            let name = &entry.vhost;
-            refuse(format!(
-                "Please create virtual host \"{name}\" prior to importing definitions."
-            ))
-        })?;
+        let vhost = vhost_of(shared, &entry.vhost).map_err(refuse)?;
         apply(&vhost, &entry.what).map_err(|refusal| refuse(refusal.explanation))?;
     }
     Ok(())
+}
+
+fn vhost_of(shared: &Shared, name: &str) -> Result<Arc<Vhost>, String> {
+    shared.vhosts.get(name).ok_or_else(|| {
+        format!("Please create virtual host \"{name}\" prior to importing definitions.")
+    })
 }
 
 fn put_user(shared: &Shared, user: &UserEntry) -> Result<(), AccessError> {

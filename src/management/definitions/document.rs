@@ -100,6 +100,21 @@ pub(super) struct GlobalParameter {
 pub(super) struct Policy {
     pub(super) vhost: String,
     pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) rule: Rule,
+}
+
+/// What a policy says of what. Those of operators are parameters with this as
+/// their value.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rule {
+    pub(super) pattern: String,
+    #[serde(rename = "apply-to")]
+    pub(super) apply_to: Option<String>,
+    #[serde(default)]
+    pub(super) priority: i64,
+    #[serde(deserialize_with = "object")]
+    pub(super) definition: Object<Value>,
 }
 
 #[derive(Debug, Deserialize)]

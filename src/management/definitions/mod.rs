@@ -15,11 +15,13 @@ mod apply;
 mod arguments;
 mod document;
 mod parse;
+mod policies;
 
 use std::path::{Path, PathBuf};
 
-use self::document::{GlobalParameter, Parameter, Policy};
+use self::document::{GlobalParameter, Parameter};
 use self::parse::{PermissionEntry, TopicEntry, UserEntry, VhostEntry};
+use crate::broker::policy::Policy;
 use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
 use crate::server::shared::Shared;
 
@@ -36,7 +38,9 @@ pub struct Definitions {
     bindings: Vec<In<BindingSpec>>,
     parameters: Vec<Parameter>,
     global_parameters: Vec<GlobalParameter>,
-    policies: Vec<Policy>,
+    policies: Vec<In<Policy>>,
+    /// With their places among the parameters.
+    operator_policies: Vec<(usize, In<Policy>)>,
 }
 
 /// Something in a virtual host.

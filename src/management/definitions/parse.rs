@@ -9,6 +9,7 @@ use super::document::{
     Binding, DestinationType, Document, Exchange, Object, Parameter, Permission, Queue, Tags,
     TopicPermission, User, Vhost,
 };
+use super::policies::{self, OPERATOR_POLICY};
 use super::{Definitions, DefinitionsError, In};
 use crate::broker::access::{self, AccessError, PasswordHash, Permissions, UserLimits};
 use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
@@ -88,7 +89,10 @@ impl Definitions {
             why: error.to_string(),
         })?;
         let mut parameters = document.parameters;
-        let limits = take_limits(&mut parameters)?;
+        let operator_policies = policies::of_operators(&parameters)?;
+        let limits = limits(&parameters)?;
+        let taken = [VHOST_LIMITS, OPERATOR_POLICY];
+        parameters.retain(|parameter| !taken.contains(&&*parameter.component));
         Ok(Self {
             users: each("users", document.users, user)?,
             vhosts: with_limits(each("vhosts", document.vhosts, vhost)?, limits),
@@ -99,7 +103,8 @@ impl Definitions {
             bindings: each("bindings", document.bindings, binding)?,
             parameters,
             global_parameters: document.global_parameters,
-            policies: document.policies,
+            policies: each("policies", document.policies, policies::of_users)?,
+            operator_policies,
         })
     }
 }
@@ -177,11 +182,9 @@ fn set_all(
         .map_err(|error| error.to_string())
 }
 
-/// Takes the limits of virtual hosts out of the parameters: that is where older
-/// exports have them.
-fn take_limits(
-    parameters: &mut Vec<Parameter>,
-) -> Result<Vec<(String, VhostLimits)>, DefinitionsError> {
+/// The limits of virtual hosts among the parameters: that is where older exports
+/// have them.
+fn limits(parameters: &[Parameter]) -> Result<Vec<(String, VhostLimits)>, DefinitionsError> {
     let mut limits = Vec::new();
     for (at, parameter) in parameters.iter().enumerate() {
         if parameter.component == VHOST_LIMITS {
@@ -191,7 +194,6 @@ fn take_limits(
             limits.push((parameter.vhost.clone(), given));
         }
     }
-    parameters.retain(|parameter| parameter.component != VHOST_LIMITS);
     Ok(limits)
 }
 
