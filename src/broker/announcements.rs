@@ -2,9 +2,8 @@
 //! what happens to the event exchange (`semantics` 17).
 //!
 //! Where something happens some lock is held, and publishing takes others. So
-//! it is put down here, under a lock that is a leaf, and published by whoever
-//! listens, soon after and in the order in which it happened. What nobody is
-//! bound to isn't put down.
+//! it is put down, under a lock that is a leaf, and published soon after, in the
+//! order in which it happened. What nobody is bound to isn't put down.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -129,28 +128,63 @@ impl Announcement {
     }
 }
 
-/// Takes down what is to be announced, for all virtual hosts.
+/// Announcements that wait to be published.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    announcements: VecDeque<Announcement>,
+    octets: usize,
+    /// What found no room since that was last looked at.
+    dropped: u64,
+}
+
+impl Pending {
+    /// Adds one, unless too much waits; whether it is the only one.
+    pub(super) fn put(&self, announcement: Announcement) -> bool {
+        let mut waiting = self.0.lock();
+        let octets = waiting.octets + announcement.weight();
+        if octets > ANNOUNCEMENTS_BYTES_MAX {
+            waiting.dropped += 1;
+            return false;
+        }
+        waiting.octets = octets;
+        waiting.announcements.push_back(announcement);
+        waiting.announcements.len() == 1
+    }
+
+    /// Takes the oldest ones, at most `count`. What found no room is logged: it
+    /// comes faster than it can be published.
+    pub(super) fn take(&self, count: usize) -> VecDeque<Announcement> {
+        let mut waiting = self.0.lock();
+        let dropped = mem::take(&mut waiting.dropped);
+        let count = count.min(waiting.announcements.len());
+        let rest = waiting.announcements.split_off(count);
+        let taken = mem::replace(&mut waiting.announcements, rest);
+        waiting.octets -= taken.iter().map(Announcement::weight).sum::<usize>();
+        drop(waiting);
+        if dropped > 0 {
+            tracing::warn!(dropped, "events or traces dropped: too many to publish");
+        }
+        taken
+    }
+}
+
+/// Takes down what happens, for all virtual hosts.
 #[derive(Debug)]
 pub struct Herald {
     pub(super) events: Arc<Switch>,
-    pending: Mutex<Pending>,
+    pending: Pending,
     listener: OnceLock<Arc<dyn Wake>>,
     node: OnceLock<Arc<str>>,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    announcements: VecDeque<Announcement>,
-    octets: usize,
-    /// What found no room since this was last looked at.
-    dropped: u64,
 }
 
 impl Default for Herald {
     fn default() -> Self {
         Self {
             events: Arc::new(Switch::enabled()),
-            pending: Mutex::default(),
+            pending: Pending::default(),
             listener: OnceLock::new(),
             node: OnceLock::new(),
         }
@@ -174,29 +208,20 @@ impl Herald {
         self.node.get().map_or("", |name| name)
     }
 
-    /// What is to be published, oldest first. What found no room is logged: it
-    /// comes faster than it can be published.
-    pub fn take(&self) -> VecDeque<Announcement> {
-        let pending = mem::take(&mut *self.pending.lock());
-        if pending.dropped > 0 {
-            let dropped = pending.dropped;
-            tracing::warn!(dropped, "events and traces dropped: too many to publish");
-        }
-        pending.announcements
+    /// The events to be published, oldest first, at most `count`.
+    pub fn take(&self, count: usize) -> VecDeque<Announcement> {
+        self.pending.take(count)
     }
 
-    pub(super) fn put(&self, announcement: Announcement) {
-        let mut pending = self.pending.lock();
-        let octets = pending.octets + announcement.weight();
-        if octets > ANNOUNCEMENTS_BYTES_MAX {
-            pending.dropped += 1;
-            return;
+    pub(super) fn put(&self, event: Announcement) {
+        if self.pending.put(event) {
+            self.wake_listener();
         }
-        pending.octets = octets;
-        pending.announcements.push_back(announcement);
-        let is_first = pending.announcements.len() == 1;
-        drop(pending);
-        if is_first && let Some(listener) = self.listener.get() {
+    }
+
+    /// Says that there is something to publish.
+    pub(super) fn wake_listener(&self) {
+        if let Some(listener) = self.listener.get() {
             Arc::clone(listener).wake();
         }
     }

@@ -1,13 +1,18 @@
 //! The firehose: a copy of every message that is published or delivered in a
 //! virtual host, to `amq.rabbitmq.trace`, while somebody has it switched on.
 //!
-//! What comes from that exchange isn't copied again.
+//! What comes from that exchange isn't copied again. Copies are published in the
+//! order in which they were made: whoever publishes a message publishes its copy
+//! and all that wait before it, which also keeps publishers from going faster
+//! than their copies. Deliveries happen with locks held and wait for that, or
+//! for whoever listens.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
-use super::announcements::{Announcement, Herald, Peer, Switch, text};
+use super::announcements::{Announcement, Herald, Peer, Pending, Switch, text};
 use super::message::MessageView;
 use super::routing::RoutingKeys;
 use crate::wire::{FieldTable, FieldValue, Properties};
@@ -21,6 +26,9 @@ pub struct Firehose {
     vhost: Arc<str>,
     switch: Arc<Switch>,
     herald: Arc<Herald>,
+    copies: Pending,
+    /// Held by who publishes copies.
+    turn: Mutex<()>,
 }
 
 impl Firehose {
@@ -29,6 +37,8 @@ impl Firehose {
             vhost,
             switch: Arc::default(),
             herald,
+            copies: Pending::default(),
+            turn: Mutex::default(),
         }
     }
 
@@ -37,8 +47,8 @@ impl Firehose {
         &self.switch
     }
 
-    /// The copy of a message that was published, to be published itself before
-    /// the message is. [`None`] if it is a copy already.
+    /// Takes down a copy of a message that was routed, to be published before
+    /// the message is.
     pub fn published<'a>(
         &self,
         by: &Peer,
@@ -46,13 +56,16 @@ impl Firehose {
         message: &MessageView<'_>,
         keys: &RoutingKeys<'_>,
         queues: impl Iterator<Item = &'a str>,
-    ) -> Option<Announcement> {
+    ) {
         let keys = keys.iter().map(text).collect();
-        let mut headers = self.headers(by, channel, message, keys)?;
+        let Some(mut headers) = self.headers(by, channel, message, keys) else {
+            return;
+        };
         let queues = queues.map(FieldValue::str).collect();
         headers.push("routed_queues", FieldValue::Array(queues));
         let exchange = String::from_utf8_lossy(message.exchange);
-        Some(self.copy(format!("publish.{exchange}"), headers, message))
+        let copy = self.copy(format!("publish.{exchange}"), headers, message);
+        self.copies.put(copy);
     }
 
     /// Takes down a copy of a message that was delivered.
@@ -72,7 +85,18 @@ impl Firehose {
         };
         headers.push("redelivered", i32::from(redelivered));
         let copy = self.copy(format!("deliver.{queue}"), headers, message);
-        self.herald.put(copy);
+        if self.copies.put(copy) {
+            self.herald.wake_listener();
+        }
+    }
+
+    /// Has `publish` publish the oldest copies, at most `count`, when it is its
+    /// turn; how many there were.
+    pub(super) fn publish(&self, count: usize, mut publish: impl FnMut(&Announcement)) -> usize {
+        let _turn = self.turn.lock();
+        let copies = self.copies.take(count);
+        copies.iter().for_each(&mut publish);
+        copies.len()
     }
 
     fn headers(

@@ -6,7 +6,6 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use super::shared::Shared;
-use crate::broker::announcements::Announcement;
 use crate::broker::dead_lettering::see_to_effects;
 use crate::broker::effects::Effects;
 use crate::broker::subscriber::Wake;
@@ -31,26 +30,36 @@ pub async fn announce(shared: Arc<Shared>) {
     herald.listen(Arc::clone(&bell) as Arc<dyn Wake>);
     let mut effects = Effects::default();
     loop {
-        let mut all = herald.take();
-        if all.is_empty() {
-            bell.0.notified().await;
-            continue;
-        }
-        while !all.is_empty() {
-            effects.set_now(shared.now());
-            for announcement in all.drain(..all.len().min(BUDGET)) {
-                publish(&shared, &announcement, &mut effects);
-            }
-            effects.wake_all();
+        effects.set_now(shared.now());
+        let more = publish_events(&shared, &mut effects) | publish_copies(&shared, &mut effects);
+        effects.wake_all();
+        if more {
             yield_now().await;
+        } else {
+            bell.0.notified().await;
         }
     }
 }
 
-fn publish(shared: &Shared, announcement: &Announcement, effects: &mut Effects) {
-    // A virtual host that is gone takes what is told of it along.
-    if let Some(vhost) = shared.vhosts.get(announcement.vhost()) {
-        vhost.announce(announcement, effects);
+/// Publishes events; whether there may be more.
+fn publish_events(shared: &Shared, effects: &mut Effects) -> bool {
+    let events = shared.vhosts.herald().take(BUDGET);
+    for event in &events {
+        // A virtual host that is gone takes what is told of it along.
+        if let Some(vhost) = shared.vhosts.get(event.vhost()) {
+            vhost.announce(event, effects);
+            see_to_effects(&vhost, effects);
+        }
+    }
+    events.len() == BUDGET
+}
+
+/// Publishes what the firehoses have copied; whether there may be more.
+fn publish_copies(shared: &Shared, effects: &mut Effects) -> bool {
+    let mut more = false;
+    for vhost in shared.vhosts.all() {
+        more |= vhost.publish_copies(BUDGET, effects) == BUDGET;
         see_to_effects(&vhost, effects);
     }
+    more
 }

@@ -66,11 +66,8 @@ impl Session {
         let queues = queues.iter().map(|queue| &**queue.name());
         let routed = queues.chain(replies.iter().copied());
         let view = incoming.view();
-        let copy = tap
-            .firehose
+        tap.firehose
             .published(&tap.peer, channel, &view, keys, routed);
-        if let Some(copy) = copy {
-            self.vhost.announce(&copy, &mut self.effects);
-        }
+        self.vhost.publish_copies(usize::MAX, &mut self.effects);
     }
 }

@@ -1,10 +1,14 @@
 //! The event exchange (`semantics` 17): what is told of connections and the like.
 
+use harrier::broker::access::{PasswordHash, Permissions, TopicPermission, UserLimits};
+use harrier::broker::vhost::VhostSettings;
+use harrier::server::shared::Shared;
 use harrier::wire::method::*;
 use harrier::wire::{FieldTable, FieldValue, Properties};
 
 use crate::broker::Broker;
 use crate::client::*;
+use crate::hosted::Hosted;
 
 const EVENTS: &str = "amq.rabbitmq.event";
 
@@ -47,8 +51,22 @@ impl Event {
 
 /// A client that consumes events whose keys fit `pattern`.
 fn listener(broker: &Broker, pattern: &str) -> Client {
-    let mut client = broker.client();
+    listening(broker.client(), pattern)
+}
+
+/// Has `client` consume events whose keys fit `pattern`.
+fn listening(mut client: Client, pattern: &str) -> Client {
     client.declare("events");
+    bind(&mut client, pattern);
+    let consume = BasicConsume {
+        no_ack: true,
+        ..consume("events", "c")
+    };
+    client.ask(1, consume);
+    client
+}
+
+fn bind(client: &mut Client, pattern: &str) {
     let bind = QueueBind {
         queue: "events",
         exchange: EVENTS,
@@ -56,12 +74,6 @@ fn listener(broker: &Broker, pattern: &str) -> Client {
         ..QueueBind::default()
     };
     assert_eq!(client.ask(1, bind), Said::Other(1, (50, 21)));
-    let consume = BasicConsume {
-        no_ack: true,
-        ..consume("events", "c")
-    };
-    client.ask(1, consume);
-    client
 }
 
 fn next(client: &mut Client) -> Event {
@@ -197,6 +209,83 @@ fn a_refused_login_is_told_of() {
         .map(|number| char::from(u8::try_from(number.as_i64().unwrap()).unwrap()))
         .collect();
     assert_eq!(error, "user 'mallory' - invalid credentials");
+}
+
+/// Makes a user and a virtual host, changes what can be changed, and deletes both.
+fn change_users(shared: &Shared) {
+    let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).into()).collect();
+    let set_user = |password: &[u8; 1], with: &[&str]| {
+        let hash = PasswordHash::of(password, [1; 4]);
+        shared.put_user("bob", hash, tags(with)).unwrap();
+    };
+    set_user(b"a", &["monitoring"]);
+    set_user(b"a", &["monitoring"]);
+    set_user(b"b", &["management"]);
+    shared.put_vhost("v", VhostSettings::default()).unwrap();
+    let may = Permissions::new("c", "w", "r").unwrap();
+    shared.set_permissions("bob", "v", may).unwrap();
+    let topic = TopicPermission::new("amq.topic", "w", "r").unwrap();
+    shared.set_topic_permission("bob", "v", topic).unwrap();
+    let mut limits = UserLimits::default();
+    limits.set("max-channels", Some(5)).unwrap();
+    shared.set_user_limits("bob", limits).unwrap();
+    shared
+        .set_user_limits("bob", UserLimits::default())
+        .unwrap();
+    shared.clear_topic_permissions("bob", "v", None);
+    shared.clear_permissions("bob", "v");
+    shared.delete_user("bob").unwrap();
+    shared.delete_vhost("v").unwrap();
+}
+
+#[test]
+fn users_and_what_they_may_do_are_told_of() {
+    let broker = Hosted::start();
+    let mut listener = listening(broker.client("guest"), "user.#");
+    for pattern in ["topic.permission.*", "permission.*", "vhost.*"] {
+        bind(&mut listener, pattern);
+    }
+    change_users(&broker.shared);
+    let mut told = Vec::new();
+    while told
+        .last()
+        .is_none_or(|last| last != "vhost.deleted name=v")
+    {
+        let event = next(&mut listener);
+        let fields = [
+            "name",
+            "user",
+            "username",
+            "vhost",
+            "configure",
+            "exchange",
+            "write",
+            "read",
+        ];
+        let fields = fields.iter().filter_map(|field| {
+            let text = event.headers.get(field)?.as_str()?;
+            Some(format!(" {field}={text}"))
+        });
+        told.push(format!("{}{}", event.key, fields.collect::<String>()));
+    }
+    assert_eq!(
+        told,
+        [
+            "user.created name=bob",
+            "user.tags.set name=bob",
+            "user.password.changed name=bob",
+            "user.tags.set name=bob",
+            "vhost.created name=v",
+            "permission.created user=bob vhost=v configure=c write=w read=r",
+            "topic.permission.created user=bob vhost=v exchange=amq.topic write=w read=r",
+            "user.limits.set name=limits username=bob",
+            "user.limits.cleared name=limits username=bob",
+            "topic.permission.deleted user=bob vhost=v",
+            "permission.deleted user=bob vhost=v",
+            "user.deleted name=bob",
+            "vhost.deleted name=v",
+        ]
+    );
 }
 
 #[test]

@@ -1,98 +1,32 @@
 //! The firehose (`semantics` 17), of a broker in this process: nothing on the
 //! wire switches it on.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
-use harrier::base::config::Config;
-use harrier::broker::store::{NullStore, Recovered, Store};
 use harrier::broker::vhost::Vhost;
-use harrier::broker::vhosts::Vhosts;
-use harrier::server::Server;
-use harrier::server::auth::open_access;
-use harrier::server::shared::Shared;
 use harrier::wire::method::*;
 use harrier::wire::{FieldTable, FieldValue, Properties};
-use tokio::runtime;
-use tokio::sync::oneshot;
 
 use crate::client::*;
+use crate::hosted::Hosted;
 
 const TRACE: &str = "amq.rabbitmq.trace";
 
-/// A broker in this process, without a disk.
-struct Tapped {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    serving: Option<JoinHandle<()>>,
+fn vhost(broker: &Hosted) -> Arc<Vhost> {
+    broker.shared.vhosts.get("/").unwrap()
 }
 
-impl Tapped {
-    fn start() -> Self {
-        let config = Config {
-            amqp: "127.0.0.1:0".parse().unwrap(),
-            ..Config::default()
-        };
-        let store = Arc::new(NullStore::default()) as Arc<dyn Store>;
-        let mut recovered = Recovered::default();
-        let access = open_access(Arc::clone(&store), &mut recovered, &config).unwrap();
-        let vhosts = Vhosts::restore(Arc::clone(&store), recovered);
-        let shared = Arc::new(Shared::new(config, vhosts, access, store));
-        let (stop, stopped) = oneshot::channel();
-        let (bound, address) = std::sync::mpsc::channel();
-        let to_serve = Arc::clone(&shared);
-        let serving = thread::spawn(move || {
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let server = Server::bind(to_serve).await.unwrap();
-                bound.send(server.address().unwrap()).unwrap();
-                server.run(async { drop(stopped.await) }).await;
-            });
-        });
-        Self {
-            address: address.recv().unwrap(),
-            shared,
-            stop: Some(stop),
-            serving: Some(serving),
-        }
-    }
-
-    fn vhost(&self) -> Arc<Vhost> {
-        self.shared.vhosts.get("/").unwrap()
-    }
-
-    fn client(&self) -> Client {
-        let mut client = Client::connect(self.address);
-        client.open_channel(1);
-        client
-    }
-
-    /// A client with everything that is traced in queue `tap`.
-    fn watcher(&self) -> Client {
-        let mut client = self.client();
-        client.declare("tap");
-        bind(&mut client, TRACE, "tap", "#");
-        let consume = BasicConsume {
-            no_ack: true,
-            ..consume("tap", "c")
-        };
-        client.ask(1, consume);
-        client
-    }
-}
-
-impl Drop for Tapped {
-    fn drop(&mut self) {
-        self.stop.take();
-        if let Some(serving) = self.serving.take() {
-            let _ended = serving.join();
-        }
-    }
+/// A client with everything that is traced in queue `tap`.
+fn watcher(broker: &Hosted) -> Client {
+    let mut client = broker.client("guest");
+    client.declare("tap");
+    bind(&mut client, TRACE, "tap", "#");
+    let consume = BasicConsume {
+        no_ack: true,
+        ..consume("tap", "c")
+    };
+    client.ask(1, consume);
+    client
 }
 
 fn bind(client: &mut Client, exchange: &str, queue: &str, routing_key: &str) {
@@ -143,9 +77,9 @@ fn properties() -> Vec<u8> {
 
 #[test]
 fn a_publish_is_copied_with_where_it_went() {
-    let broker = Tapped::start();
-    let mut watcher = broker.watcher();
-    let mut client = broker.client();
+    let broker = Hosted::start();
+    let mut watcher = watcher(&broker);
+    let mut client = broker.client("guest");
     for queue in ["q", "p"] {
         client.declare(queue);
     }
@@ -154,7 +88,7 @@ fn a_publish_is_copied_with_where_it_went() {
     // This route is kept, which must not keep the firehose from copying.
     client.publish(1, ("amq.direct", "k"), TRANSIENT, b"before");
     client.qos(1, 0);
-    broker.vhost().set_tracing(true);
+    vhost(&broker).set_tracing(true);
     client.publish(1, ("amq.direct", "k"), &properties(), b"hello");
     client.publish(1, ("", "q"), TRANSIENT, b"plain");
     client.publish(1, ("amq.fanout", "none"), TRANSIENT, b"lost");
@@ -196,13 +130,13 @@ fn a_publish_is_copied_with_where_it_went() {
 
 #[test]
 fn a_delivery_is_copied_by_the_name_of_its_queue() {
-    let broker = Tapped::start();
-    let mut client = broker.client();
+    let broker = Hosted::start();
+    let mut client = broker.client("guest");
     client.declare("q");
     client.publish(1, ("", "q"), &properties(), b"one");
     client.qos(1, 0);
-    let mut watcher = broker.watcher();
-    broker.vhost().set_tracing(true);
+    let mut watcher = watcher(&broker);
+    vhost(&broker).set_tracing(true);
     let (tag, ..) = client.get("q").unwrap();
     let (key, body, headers) = copy(&mut watcher);
     assert_eq!((&*key, &*body), ("deliver.q", "one"));
@@ -230,16 +164,16 @@ fn a_delivery_is_copied_by_the_name_of_its_queue() {
 
 #[test]
 fn a_reply_is_copied_by_its_address() {
-    let broker = Tapped::start();
-    let mut watcher = broker.watcher();
-    let mut client = broker.client();
+    let broker = Hosted::start();
+    let mut watcher = watcher(&broker);
+    let mut client = broker.client("guest");
     client.declare("q");
     let replies = BasicConsume {
         no_ack: true,
         ..consume("amq.rabbitmq.reply-to", "c")
     };
     client.ask(1, replies);
-    broker.vhost().set_tracing(true);
+    vhost(&broker).set_tracing(true);
     let asking = Properties {
         reply_to: Some(b"amq.rabbitmq.reply-to"),
         ..Properties::default()
@@ -260,17 +194,17 @@ fn a_reply_is_copied_by_its_address() {
 
 #[test]
 fn copies_are_not_copied_and_end_when_switched_off() {
-    let broker = Tapped::start();
-    let mut watcher = broker.watcher();
-    let mut client = broker.client();
+    let broker = Hosted::start();
+    let mut watcher = watcher(&broker);
+    let mut client = broker.client("guest");
     client.declare("q");
-    broker.vhost().set_tracing(true);
+    vhost(&broker).set_tracing(true);
     client.publish(1, ("", "q"), TRANSIENT, b"one");
     assert_eq!(copy(&mut watcher).1, "one");
-    broker.vhost().set_tracing(false);
+    vhost(&broker).set_tracing(false);
     client.publish(1, ("", "q"), TRANSIENT, b"two");
     client.qos(1, 0);
-    broker.vhost().set_tracing(true);
+    vhost(&broker).set_tracing(true);
     client.publish(1, ("", "q"), TRANSIENT, b"three");
     // Neither the second nor a copy of a copy.
     assert_eq!(copy(&mut watcher).1, "three");

@@ -29,6 +29,13 @@ impl Vhost {
         }
     }
 
+    /// Publishes the firehose's oldest copies, at most `count`; how many there
+    /// were. To be called with nothing locked.
+    pub fn publish_copies(&self, count: usize, effects: &mut Effects) -> usize {
+        self.firehose
+            .publish(count, |copy| self.announce(copy, effects))
+    }
+
     /// Switches the firehose on or off, until the next restart.
     pub fn set_tracing(&self, on: bool) {
         self.firehose.switch().enable(on);
