@@ -92,6 +92,8 @@ pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const ANNOUNCEMENTS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The longest time to live of a message or a queue, milliseconds (ten years).
 pub const EXPIRY_MS_MAX: i64 = 315_360_000_000;
+/// The longest time an exchange holds a message back, milliseconds (49 days).
+pub const DELAY_MS_MAX: u64 = u32::MAX as u64;
 /// The highest priority in a quorum queue, and that of a message without one.
 pub const QUORUM_PRIORITIES: (u8, u8) = (31, 4);
 /// Failed attempts that a message in a quorum queue may have, unless told otherwise.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::publishing::Copies;
+use super::publishing::{Copies, expiration_ms};
 use super::queue::{DeadLetter, DeadLetterTarget, Incoming, Queue, is_cycle};
 use super::routing::{RawTraits, RoutingKeys};
 use super::unit::Unit;
@@ -51,48 +51,80 @@ pub fn carry_dead_letters(vhost: &Vhost, unit: &mut Unit, effects: &mut Effects)
 
 fn carry(vhost: &Vhost, letters: Vec<DeadLetter>, unit: &mut Unit, effects: &mut Effects) {
     for letter in letters {
-        if let Some(target) = letter.target() {
-            let own_key = String::from_utf8_lossy(letter.message().view().routing_key);
-            let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
-            let headers = letter.headers(effects.now());
-            let properties = letter.properties(&headers);
-            let content = letter.content(&target.exchange, routing_key, &properties);
-            let incoming = Incoming::new(content);
-            for queue in &targets(vhost, &letter, target, routing_key, &incoming) {
-                if is_cycle(&headers, queue.name()) {
-                    let (from, to) = (&**letter.queue().name(), &**queue.name());
-                    tracing::warn!(from, to, "dropped a message that dies in a circle");
-                    continue;
-                }
-                // A dead letter that is refused is dropped (`semantics` 12).
-                let _refused = unit.publish(queue, &incoming, effects);
-            }
+        if let Some(exchange) = letter.held_back_by() {
+            release(vhost, &letter, exchange, unit, effects);
+        } else if let Some(target) = letter.target() {
+            republish(vhost, &letter, target, unit, effects);
         }
         unit.bury(&letter);
     }
 }
 
-/// Where a letter goes: by the queue's dead-letter routing key, or else by the
-/// message's own keys, copies included.
-fn targets(
+/// Publishes a dead letter where its queue sends it.
+fn republish(
     vhost: &Vhost,
     letter: &DeadLetter,
     target: &DeadLetterTarget,
+    unit: &mut Unit,
+    effects: &mut Effects,
+) {
+    let own_key = String::from_utf8_lossy(letter.message().view().routing_key);
+    let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
+    let headers = letter.headers(effects.now());
+    let properties = letter.properties(&headers);
+    let content = letter.content(&target.exchange, routing_key, &properties);
+    let incoming = Incoming::new(content);
+    let with_copies = target.routing_key.is_none();
+    for queue in &targets(vhost, &target.exchange, routing_key, with_copies, &incoming) {
+        if is_cycle(&headers, queue.name()) {
+            let (from, to) = (&**letter.queue().name(), &**queue.name());
+            tracing::warn!(from, to, "dropped a message that dies in a circle");
+            continue;
+        }
+        // A dead letter that is refused is dropped (`semantics` 12).
+        let _refused = unit.publish(queue, &incoming, effects);
+    }
+}
+
+/// Routes a message that an exchange has held back, now that its time has come.
+/// It begins to live now as far as its expiration goes.
+fn release(
+    vhost: &Vhost,
+    letter: &DeadLetter,
+    exchange: &str,
+    unit: &mut Unit,
+    effects: &mut Effects,
+) {
+    let properties = letter.released_properties();
+    let content = letter.released(&properties);
+    let routing_key = content.routing_key;
+    let parsed = Properties::parse(&properties).unwrap_or_default();
+    // Checked when it was published.
+    let expiration = parsed.expiration.and_then(|ms| expiration_ms(ms).ok());
+    let incoming = Incoming::new(content).expiring(expiration);
+    for queue in &targets(vhost, exchange, routing_key, true, &incoming) {
+        let _refused = unit.publish(queue, &incoming, effects);
+    }
+}
+
+/// The queues that a message goes to by `routing_key` and, if wanted, by the keys
+/// of its copies. An exchange that isn't there drops it (`semantics` 12).
+fn targets(
+    vhost: &Vhost,
+    exchange: &str,
     routing_key: &str,
+    with_copies: bool,
     incoming: &Incoming<'_>,
 ) -> Vec<Arc<Queue>> {
-    let raw = letter.message().view().properties;
-    let own_keys = target.routing_key.is_none();
-    let copies = Properties::parse(raw)
+    let copies = Properties::parse(incoming.view().properties)
         .ok()
-        .filter(|_| own_keys)
+        .filter(|_| with_copies)
         .and_then(|properties| Copies::from_properties(&properties).ok().flatten())
         .unwrap_or_default();
     let keys: Vec<&[u8]> = copies.keys.iter().map(|key| &key[..]).collect();
     let mut queues = Vec::new();
-    // A dead-letter exchange that isn't there drops the message (`semantics` 12).
     let _missing = vhost.route(
-        &target.exchange,
+        exchange,
         RoutingKeys::with_copies(routing_key, &keys),
         &mut RawTraits::of(incoming),
         &mut queues,

@@ -12,6 +12,7 @@ mod binding;
 pub mod change;
 pub mod consuming;
 pub mod dead_lettering;
+mod delay;
 pub mod effects;
 mod equivalence;
 mod erlang;

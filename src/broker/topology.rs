@@ -145,6 +145,15 @@ impl Topology {
         self.exchange_ids.insert(name, ExchangeId(id as u32));
     }
 
+    /// Has an exchange that holds messages back do so in `queue`.
+    pub(super) fn hold_back_in(&mut self, exchange: &str, queue: &Arc<Queue>) {
+        let exchange = self.exchange_id(exchange);
+        let exchange = exchange.and_then(|id| self.exchanges.get_mut(id.0 as usize));
+        if let Some(RouteTable::Delayed(table)) = exchange.map(|exchange| &mut exchange.table) {
+            table.hold_in(Arc::clone(queue));
+        }
+    }
+
     /// Adds a queue whose name is free.
     pub(super) fn insert_queue(&mut self, queue: &Arc<Queue>) {
         if let Some(owner) = queue.owner() {

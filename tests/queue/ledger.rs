@@ -10,6 +10,7 @@ use std::task::Waker;
 use harrier::base::clock::Now;
 use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::attempts::Attempts;
+use harrier::broker::change::Change;
 use harrier::broker::store::{Load, Page, Receiver, Record, Remainder, Store, Stored};
 use parking_lot::Mutex;
 
@@ -38,7 +39,7 @@ enum Kept {
         position: Position,
         attempts: Attempts,
     },
-    Topology,
+    Topology(Change),
 }
 
 impl Kept {
@@ -81,7 +82,7 @@ impl Kept {
                 position,
                 attempts,
             },
-            Record::Topology(_) => Self::Topology,
+            Record::Topology(change) => Self::Topology(change.clone()),
         }
     }
 }
@@ -169,7 +170,7 @@ impl Books {
                 stored.attempts = *attempts;
                 (*queue, 0)
             }
-            Kept::Topology => (QueueId(0), 0),
+            Kept::Topology(_) => (QueueId(0), 0),
         }
     }
 
@@ -244,6 +245,17 @@ impl Ledger {
         let books = self.books.lock();
         let lanes = books.accounts.keys().copied();
         lanes.filter(|lane| lane.queue() == queue).collect()
+    }
+
+    /// What was declared, in order.
+    pub fn changes(&self) -> Vec<Change> {
+        let books = self.books.lock();
+        let all = books.appends.iter().flatten();
+        let changes = all.filter_map(|kept| match kept {
+            Kept::Topology(change) => Some(change.clone()),
+            _ => None,
+        });
+        changes.collect()
     }
 
     /// Has it find what was appended after the batch a load waited for, or not.

@@ -1,6 +1,7 @@
 //! The types of exchanges: how each finds what a message goes to.
 
 mod consistent_hash;
+mod delayed;
 mod direct;
 mod fanout;
 mod hash;
@@ -13,6 +14,7 @@ mod topic;
 use std::sync::Arc;
 
 use self::consistent_hash::ConsistentHash;
+pub(super) use self::delayed::Delayed;
 use self::direct::DirectTable;
 use self::fanout::FanoutTable;
 use self::headers::HeadersTable;
@@ -22,6 +24,7 @@ pub(super) use self::recent_history::Remembered;
 pub(super) use self::targets::{ExchangeId, Target, TargetId};
 use self::topic::TopicTrie;
 use super::binding::BindingId;
+use super::delay::DELAYED_EXCHANGE;
 use super::resource::{Resource, precondition};
 use super::routing::{RoutingKeys, Traits};
 use super::spec::ExchangeSpec;
@@ -40,6 +43,7 @@ pub(super) enum RouteTable {
     Random(Ordered, Chance),
     LocalRandom(Ordered, Chance),
     RecentHistory(RecentHistory),
+    Delayed(Delayed),
 }
 
 /// A binding as a table sees it.
@@ -81,6 +85,7 @@ impl RouteTable {
                 Some(Self::LocalRandom(Ordered::default(), chance))
             }
             "x-recent-history" => Some(Self::RecentHistory(RecentHistory::new(&spec.arguments))),
+            DELAYED_EXCHANGE => Some(Self::Delayed(Delayed::new(spec))),
             _ => None,
         }
     }
@@ -97,6 +102,11 @@ impl RouteTable {
         match self {
             Self::ConsistentHash(_) => consistent_hash::check_arguments(exchange, arguments),
             Self::RecentHistory(_) => recent_history::check_arguments(arguments),
+            Self::Delayed(table) => {
+                table.check()?;
+                let inner = table.inner();
+                inner.map_or(Ok(()), |inner| inner.check_arguments(exchange, arguments))
+            }
             _ => Ok(()),
         }
     }
@@ -116,6 +126,10 @@ impl RouteTable {
             Self::Headers(_) => headers::check_arguments(arguments),
             Self::ConsistentHash(_) => consistent_hash::check_weight(key),
             Self::LocalRandom(..) => ordered::check_local(key, target),
+            Self::Delayed(table) => {
+                let inner = table.inner();
+                inner.map_or(Ok(()), |inner| inner.check(key, arguments, target))
+            }
             _ => Ok(()),
         }
     }
@@ -131,6 +145,11 @@ impl RouteTable {
             Self::ModulusHash(table) => table.insert(bound),
             Self::Random(table, _) | Self::LocalRandom(table, _) => table.insert(bound),
             Self::RecentHistory(table) => table.insert(bound.target),
+            Self::Delayed(table) => {
+                if let Some(inner) = table.inner_mut() {
+                    inner.insert(bound);
+                }
+            }
         }
     }
 
@@ -145,6 +164,11 @@ impl RouteTable {
             Self::ModulusHash(table) => table.remove(bound),
             Self::Random(table, _) | Self::LocalRandom(table, _) => table.remove(bound),
             Self::RecentHistory(table) => table.remove(bound.target),
+            Self::Delayed(table) => {
+                if let Some(inner) = table.inner_mut() {
+                    inner.remove(bound);
+                }
+            }
         }
     }
 
@@ -168,6 +192,7 @@ impl RouteTable {
                 table.route_by_chance(chance, found);
             }
             Self::RecentHistory(table) => table.route(keys, traits, found),
+            Self::Delayed(table) => table.route(keys, traits, found),
         }
     }
 
@@ -178,7 +203,10 @@ impl RouteTable {
             Self::Direct(_) | Self::Fanout(_) | Self::Topic(_) | Self::ModulusHash(_) => false,
             Self::Headers(table) => !table.is_empty(),
             Self::ConsistentHash(table) => table.looks_at_messages(),
-            Self::Random(..) | Self::LocalRandom(..) | Self::RecentHistory(_) => true,
+            Self::Random(..)
+            | Self::LocalRandom(..)
+            | Self::RecentHistory(_)
+            | Self::Delayed(_) => true,
         }
     }
 
@@ -186,6 +214,7 @@ impl RouteTable {
     pub(super) fn past(&self) -> Vec<Remembered> {
         match self {
             Self::RecentHistory(table) => table.past(),
+            Self::Delayed(table) => table.inner().map(Self::past).unwrap_or_default(),
             _ => Vec::new(),
         }
     }

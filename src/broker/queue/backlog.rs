@@ -408,7 +408,8 @@ impl Backlog {
     }
 }
 
-fn restored(stored: Stored, priority: u8, delivered: Position) -> Entry {
+/// A message read back; those up to `delivered` were handed out before.
+pub(super) fn restored(stored: Stored, priority: u8, delivered: Position) -> Entry {
     let came_back = stored.attempts.returns > 0 || stored.message.is_rejected();
     Entry {
         position: stored.position,

@@ -27,12 +27,14 @@ use super::notices::Notices;
 use super::ready::Ready;
 use super::residency::Residency;
 use super::retries::Retries;
+use super::schedule::Schedule;
 use super::settings::{Counts, Settings};
 use super::timeouts::{Timeouts, next_second};
 use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::attempts::{Attempts, ReturnCause};
+use crate::broker::delay::holds_for;
 use crate::broker::effects::Effects;
 use crate::broker::spec::QueueSpec;
 use crate::broker::store::{Page, Record, Remainder, Store};
@@ -91,6 +93,10 @@ pub struct QueueCore {
     pub(super) notices: Notices,
     /// Messages that died and are to be dead-lettered.
     pub(super) dying: Vec<(Entry, DeathReason)>,
+    /// What waits for its time, if this is what the queue is for.
+    pub(super) schedule: Option<Box<Schedule>>,
+    /// Whether a message that comes may be refused, or has to wait.
+    checks_arrivals: bool,
     /// Whether publishers are refused until there is room again.
     pub(super) refusing: bool,
     /// Whether a message that was ready had a deadline.
@@ -110,11 +116,14 @@ impl QueueCore {
         settings: Arc<Settings>,
         residency: Arc<Residency>,
     ) -> Self {
+        let schedule = holds_for(&spec.name, &spec.arguments).map(|_| Box::default());
         let mut ready = Ready::new(id, settings.priorities, residency);
         ready.group_by(&spec.arguments);
         ready.count_bytes(settings.max_length_bytes.is_some());
         Self {
             durable: spec.durable,
+            checks_arrivals: settings.is_limited() || schedule.is_some(),
+            schedule,
             batch: Batch::default(),
             ready,
             held: Slab::new(),
@@ -138,7 +147,7 @@ impl QueueCore {
         QueueCounts {
             ready: self.ready.len(),
             unacked: self.held.len() as u64,
-            delayed: self.retries.len(),
+            delayed: self.retries.len() + self.schedule.as_ref().map_or(0, |s| s.len()),
             consumers: self.consumers.len() as u64,
         }
     }
@@ -163,8 +172,10 @@ impl QueueCore {
         if self.deleted {
             return Pushed::Taken;
         }
-        if self.settings.is_limited() && self.refuses(incoming, effects) {
-            return Pushed::Refused;
+        if self.checks_arrivals
+            && let Some(pushed) = self.check_arrival(incoming, store, effects)
+        {
+            return pushed;
         }
         if self.ready.lets_pass()
             && let Some((slot, consumer)) = self.consumers.next()
@@ -201,10 +212,28 @@ impl QueueCore {
         self.keep(&entry, false, store, effects);
         self.has_deadlines |= entry.deadline.is_some();
         self.ready.push(entry, self.batch);
-        if self.settings.is_limited() {
+        if self.checks_arrivals {
             self.make_room();
         }
         Pushed::Taken
+    }
+
+    /// What becomes of a message that doesn't come in as usual: it is refused,
+    /// or has to wait for its time.
+    fn check_arrival(
+        &mut self,
+        incoming: &Incoming<'_>,
+        store: &dyn Store,
+        effects: &mut Effects,
+    ) -> Option<Pushed> {
+        if self.schedule.is_some() {
+            if let Some(entry) = self.enter_schedule(incoming, effects.now()) {
+                self.keep(&entry, false, store, effects);
+                self.put_on_schedule(entry);
+            }
+            return Some(Pushed::Taken);
+        }
+        self.refuses(incoming, effects).then_some(Pushed::Refused)
     }
 
     /// Gives a message its place, detached.
@@ -253,7 +282,12 @@ impl QueueCore {
         if self.deleted {
             return Err(Pushed::Taken);
         }
-        if self.settings.is_limited() && self.refuses(incoming, effects) {
+        if self.schedule.is_some() {
+            let entry = self.enter_schedule(incoming, effects.now());
+            let entry = entry.ok_or(Pushed::Taken)?;
+            return Ok((self.ready.lane(entry.priority).id, entry));
+        }
+        if self.checks_arrivals && self.refuses(incoming, effects) {
             return Err(Pushed::Refused);
         }
         let entry = self.enter(incoming, effects.now());
@@ -276,6 +310,9 @@ impl QueueCore {
             return;
         }
         self.batch = self.batch.max(batch.unwrap_or_default());
+        if self.schedule.is_some() {
+            return self.put_on_schedule(entry);
+        }
         self.has_deadlines |= entry.deadline.is_some();
         self.ready.arrive(entry, self.batch);
     }
@@ -385,12 +422,18 @@ impl QueueCore {
     /// What is to be read back from the store now, for [`QueueCore::receive`],
     /// and what it is stored under.
     pub fn wanted(&mut self) -> Option<(QueueId, Wanted)> {
+        if let Some(schedule) = &mut self.schedule {
+            return Some((self.ready.lane(0).id, schedule.wanted()?));
+        }
         self.ready.wanted()
     }
 
     /// Takes what was read back from the store. Returns how many messages turn
     /// out to be missing there.
     pub fn receive(&mut self, page: Page, effects: &mut Effects) -> u64 {
+        if let Some(schedule) = &mut self.schedule {
+            return schedule.receive(page);
+        }
         self.has_deadlines |= page.messages.iter().any(|m| m.deadline.is_some());
         let Some(missing) = self.ready.receive(page) else {
             return 0;
@@ -420,7 +463,13 @@ impl QueueCore {
 
     /// Takes note of what a store held in one of the lanes.
     pub fn restore(&mut self, lane: QueueId, remainder: Remainder) {
-        self.ready.restore(lane, remainder);
+        match &mut self.schedule {
+            Some(schedule) => {
+                self.ready.lane(0).note_past(remainder);
+                schedule.restore(remainder);
+            }
+            None => self.ready.restore(lane, remainder),
+        }
     }
 
     /// Goes by other settings from now on. Messages that are there keep their
@@ -431,6 +480,7 @@ impl QueueCore {
             self.ready.count_bytes(bytes);
         }
         self.consumers.configure(settings.consumer_timeout);
+        self.checks_arrivals = settings.is_limited() || self.schedule.is_some();
         self.settings = settings;
         self.make_room();
     }
@@ -443,6 +493,7 @@ impl QueueCore {
         }
         self.held = Slab::new();
         self.retries = Retries::default();
+        self.schedule = None;
         self.wake_waiting(effects);
         let ready = self.ready.len();
         self.ready.clear();

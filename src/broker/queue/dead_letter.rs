@@ -13,6 +13,7 @@ use super::settings::Settings;
 use crate::base::clock::Now;
 use crate::base::ids::QueueId;
 use crate::broker::attempts::ReturnCause;
+use crate::broker::delay::note_released;
 use crate::broker::message::{Content, Message};
 use crate::broker::store::Record;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
@@ -28,6 +29,8 @@ pub enum DeathReason {
     MaxLength,
     /// It failed too often.
     DeliveryLimit,
+    /// No death: it was held back for a while, and its time has come.
+    Due,
 }
 
 impl DeathReason {
@@ -38,6 +41,7 @@ impl DeathReason {
             Self::Expired => "expired",
             Self::MaxLength => "maxlen",
             Self::DeliveryLimit => "delivery_limit",
+            Self::Due => "due",
         }
     }
 }
@@ -152,6 +156,36 @@ impl DeadLetter {
     fn own_properties(&self) -> Properties<'_> {
         // Checked when the message came in; an empty default keeps it moving.
         Properties::parse(self.message().view().properties).unwrap_or_default()
+    }
+
+    /// The exchange that held it back, if that is where it comes from.
+    pub fn held_back_by(&self) -> Option<&str> {
+        self.queue.holds_for()
+    }
+
+    /// The properties it goes on with after it was held back.
+    pub fn released_properties(&self) -> BytesMut {
+        let properties = self.own_properties();
+        let mut headers = properties.headers_table().unwrap_or_default();
+        note_released(&mut headers);
+        properties.with_headers(&headers)
+    }
+
+    /// Its content as it was published, with other `properties`.
+    pub fn released<'a>(&'a self, properties: &'a [u8]) -> Content<'a> {
+        let view = self.message().view();
+        Content {
+            // Both came in as short strings of a method, which are UTF-8.
+            exchange: str::from_utf8(view.exchange).unwrap_or_default(),
+            routing_key: str::from_utf8(view.routing_key).unwrap_or_default(),
+            properties,
+            persistent: self.message().is_persistent(),
+            dead_lettered: self.message().is_dead_lettered(),
+            rejected: self.message().is_rejected(),
+            body: view
+                .shared_body
+                .map_or(Body::Borrowed(view.body), |b| Body::Shared(b.clone())),
+        }
     }
 
     /// Its content, ready to be published to the dead-letter exchange.

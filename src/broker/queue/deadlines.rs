@@ -1,14 +1,23 @@
 //! What happens in a queue at a time of its own: messages expire, others are
 //! tried again, and the queue itself goes when nobody uses it.
 
+use std::num::NonZeroU64;
+
+use super::backlog::Entry;
 use super::core::QueueCore;
 use super::dead_letter::DeathReason;
+use super::incoming::Incoming;
 use crate::base::clock::Now;
+use crate::broker::delay::delay_of;
+use crate::wire::Properties;
 
 impl QueueCore {
     /// Whether anything here happens at a time of its own.
     pub fn is_timed(&self) -> bool {
-        self.has_deadlines || self.settings.expires.is_some() || self.retries.len() > 0
+        self.has_deadlines
+            || self.settings.expires.is_some()
+            || self.retries.len() > 0
+            || self.schedule.is_some()
     }
 
     /// Whether a consumer may be late before the queue is called.
@@ -43,7 +52,8 @@ impl QueueCore {
         }
         let unused = self.unused_at();
         let late = self.timeouts.first();
-        [deadline, self.retries.next_due(), unused, late]
+        let scheduled = self.schedule.as_ref().and_then(|s| s.next_due());
+        [deadline, self.retries.next_due(), unused, late, scheduled]
             .into_iter()
             .flatten()
             .min()
@@ -59,6 +69,32 @@ impl QueueCore {
         let due = self.retries.take_due(now.unix_ms);
         if !due.is_empty() {
             self.put_in_place(due);
+        }
+    }
+
+    /// A message that is to wait for as long as it says, with its place; `None`
+    /// when it doesn't say.
+    pub(super) fn enter_schedule(&mut self, incoming: &Incoming<'_>, now: Now) -> Option<Entry> {
+        let headers = Properties::parse(incoming.view().properties).ok()?;
+        let delay = delay_of(&headers.headers_table().ok()?)?;
+        let mut entry = self.enter(incoming, now);
+        entry.deadline = NonZeroU64::new(now.unix_ms.saturating_add(delay));
+        Some(entry)
+    }
+
+    /// Has a message wait for its time.
+    pub(super) fn put_on_schedule(&mut self, entry: Entry) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.keep(entry, self.batch);
+        }
+    }
+
+    /// Lets messages go whose time has come.
+    pub fn release_due(&mut self, now: Now) {
+        if let Some(schedule) = &mut self.schedule {
+            let due = schedule.take_due(now.unix_ms).into_iter();
+            self.dying
+                .extend(due.map(|entry| (entry, DeathReason::Due)));
         }
     }
 

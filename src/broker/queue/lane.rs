@@ -97,6 +97,11 @@ impl Lane {
         self.backlog.resident_body_len()
     }
 
+    /// Takes note of which places were used, by messages that wait elsewhere.
+    pub(super) fn note_past(&mut self, remainder: Remainder) {
+        self.last_position = remainder.last;
+    }
+
     /// Takes note of what a store held.
     pub(super) fn restore(&mut self, remainder: Remainder) {
         self.last_position = remainder.last;

@@ -12,6 +12,7 @@ mod notices;
 mod ready;
 mod residency;
 mod retries;
+mod schedule;
 mod settings;
 mod settling;
 mod timeouts;
@@ -33,6 +34,7 @@ pub use self::settings::{Overflow, Priorities, Settings};
 use self::consumers::Detached;
 use self::timeouts::Late;
 use super::attempts::ReturnCause;
+use super::delay::holds_for;
 use super::effects::Effects;
 use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
@@ -176,6 +178,11 @@ impl Queue {
         core.touch(effects.now());
         core.configure(settings);
         self.serve(core, effects);
+    }
+
+    /// The exchange that it holds messages back for, if that is what it is for.
+    pub fn holds_for(&self) -> Option<&str> {
+        holds_for(&self.spec.name, &self.spec.arguments)
     }
 
     /// How full it is and who uses it.
@@ -328,6 +335,7 @@ impl Queue {
         let mut core = self.core.lock();
         core.take_alarm();
         core.retry(now);
+        core.release_due(now);
         core.make_room();
         core.expire(EXPIRY_BUDGET, now);
         for late in core.late(now) {

@@ -90,7 +90,8 @@ impl Vhost {
         let unused = topology.remove_binding(id);
         let gone = topology.remove_unused(unused.into_iter().collect());
         self.tell_gone(&mut topology, &gone, effects.actor());
-        let changes: Vec<_> = unbound.into_iter().chain(self.deletions(&gone)).collect();
+        let deleted = self.deletions(&mut topology, &gone, effects);
+        let changes: Vec<_> = unbound.into_iter().chain(deleted).collect();
         self.changed(&changes, effects);
         Ok(())
     }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Vhost, not_on_default_exchange, without_line_ends};
+use super::{NOBODY, Vhost, not_on_default_exchange, without_line_ends};
+use crate::broker::arguments::{QUEUE_TYPE, QueueType};
 use crate::broker::change::Change;
+use crate::broker::delay::{DELAYED_EXCHANGE, HOLDS_FOR, holding_queue};
 use crate::broker::effects::Effects;
 use crate::broker::equivalence;
 use crate::broker::events::EVENT_EXCHANGE;
 use crate::broker::exchange::RouteTable;
 use crate::broker::firehose::TRACE_EXCHANGE;
 use crate::broker::policy::Subject;
+use crate::broker::queue::Queue;
 use crate::broker::resource::{RESERVED_PREFIX, access_refused, precondition};
-use crate::broker::spec::ExchangeSpec;
+use crate::broker::spec::{ExchangeSpec, QueueSpec};
 use crate::broker::topology::{ALTERNATE_EXCHANGE, Topology};
 use crate::wire::method::ExchangeDeclare;
 use crate::wire::{FieldTable, FieldValue, Refusal};
@@ -93,6 +96,24 @@ impl Vhost {
         Ok(())
     }
 
+    /// The queue in which messages wait that an exchange holds back, if it does.
+    fn holding_queue(&self, exchange: &ExchangeSpec) -> Option<Arc<Queue>> {
+        if *exchange.kind != *DELAYED_EXCHANGE {
+            return None;
+        }
+        let mut arguments = FieldTable::new();
+        arguments.push(QUEUE_TYPE, QueueType::Classic.name());
+        arguments.push(HOLDS_FOR, &*exchange.name);
+        let spec = QueueSpec {
+            name: holding_queue(&exchange.name),
+            durable: exchange.durable,
+            exclusive: false,
+            auto_delete: false,
+            arguments,
+        };
+        Some(self.new_queue(self.ids.next(), spec, Some(NOBODY)))
+    }
+
     fn is_declared(&self, topology: &Topology, spec: &ExchangeSpec) -> Result<bool, Refusal> {
         let Some((_, current)) = topology.exchange_named(&spec.name) else {
             return Ok(false);
@@ -128,11 +149,23 @@ impl Vhost {
         });
         self.herald
             .exchange_created(&self.name, &spec, effects.actor());
+        let holding = self.holding_queue(&spec);
         let name = Arc::clone(&spec.name);
         topology.insert_exchange(spec, table);
         let policies = self.matching(Subject::Exchange(&name));
         topology.set_exchange_policies(&name, policies);
-        self.changed(change.as_slice(), effects);
+        if let Some(queue) = &holding {
+            topology.insert_queue(queue);
+            topology.hold_back_in(&name, queue);
+        }
+        let declared = holding.filter(|queue| queue.spec().durable);
+        let declared = declared.map(|queue| Change::QueueDeclared {
+            vhost: Arc::clone(&self.name),
+            id: queue.id(),
+            spec: queue.spec().clone(),
+        });
+        let changes: Vec<_> = change.into_iter().chain(declared).collect();
+        self.changed(&changes, effects);
     }
 
     /// Deletes an exchange with its bindings, and what goes with those. One
@@ -166,7 +199,7 @@ impl Vhost {
         self.note_removed(&mut topology);
         let gone = topology.remove_unused(vec![id]);
         self.tell_gone(&mut topology, &gone, effects.actor());
-        let changes: Vec<_> = self.deletions(&gone).collect();
+        let changes = self.deletions(&mut topology, &gone, effects);
         self.changed(&changes, effects);
         Ok(())
     }

@@ -24,6 +24,7 @@ pub use self::settings::{VhostLimits, VhostSettings};
 
 use super::announcements::Herald;
 use super::change::Change;
+use super::delay::{DELAYED_EXCHANGE, holding_queue};
 use super::effects::Effects;
 use super::events::EVENT_EXCHANGE;
 use super::firehose::{Firehose, TRACE_EXCHANGE};
@@ -38,6 +39,10 @@ use super::topology::Topology;
 use super::vhosts::DEFAULT_VHOST;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
+
+/// Whose the queues are that no client may touch: as if it were an exclusive one
+/// of a connection that is never there.
+const NOBODY: ConnectionId = ConnectionId(0);
 
 /// Where the numbers of queues come from.
 #[derive(Debug, Default)]
@@ -240,14 +245,36 @@ impl Vhost {
         effects.stored(self.around.store.append(&records));
     }
 
-    /// The changes that `gone` amount to.
-    fn deletions<'a>(&'a self, gone: &'a [ExchangeSpec]) -> impl Iterator<Item = Change> + 'a {
-        gone.iter()
-            .filter(|spec| spec.durable)
-            .map(|spec| Change::ExchangeDeleted {
+    /// The changes that `gone` amount to: durable exchanges, and the queues in
+    /// which some of them held messages back.
+    fn deletions(
+        &self,
+        topology: &mut Topology,
+        gone: &[ExchangeSpec],
+        effects: &mut Effects,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for spec in gone {
+            let queue = topology.queue(&*holding_queue(&spec.name)).cloned();
+            let holding = queue.filter(|_| *spec.kind == *DELAYED_EXCHANGE);
+            if let Some(queue) = &holding {
+                queue.delete(effects);
+                topology.remove_queue(queue);
+            }
+            if !spec.durable {
+                continue;
+            }
+            changes.push(Change::ExchangeDeleted {
                 vhost: Arc::clone(&self.name),
                 name: Arc::clone(&spec.name),
-            })
+            });
+            changes.extend(holding.map(|queue| Change::QueueDeleted {
+                vhost: Arc::clone(&self.name),
+                id: queue.id(),
+                name: Arc::clone(queue.name()),
+            }));
+        }
+        changes
     }
 
     fn queue_title<'a>(&'a self, name: &'a str) -> Resource<'a> {

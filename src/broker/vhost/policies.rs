@@ -105,8 +105,10 @@ impl Vhost {
             (!matched.is(noted)).then(|| (Arc::clone(name), matched))
         });
         let queues = topology.queue_policies().filter_map(|(queue, noted)| {
+            // What is held back has its own rules.
+            let is_own = queue.holds_for().is_none();
             let matched = policies.matching(Subject::queue(queue.spec()));
-            (!matched.is(noted)).then(|| (Arc::clone(queue), matched))
+            (is_own && !matched.is(noted)).then(|| (Arc::clone(queue), matched))
         });
         Affected {
             exchanges: exchanges.collect(),

@@ -264,7 +264,8 @@ impl Vhost {
             id: queue.id(),
             name: Arc::clone(queue.name()),
         });
-        let changes: Vec<_> = deleted.into_iter().chain(self.deletions(&gone)).collect();
+        let others = self.deletions(topology, &gone, effects);
+        let changes: Vec<_> = deleted.into_iter().chain(others).collect();
         self.changed(&changes, effects);
     }
 }

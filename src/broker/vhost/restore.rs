@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Vhost, bindings};
+use super::{NOBODY, Vhost, bindings};
 use crate::base::ids::QueueId;
 use crate::broker::change::Change;
+use crate::broker::delay::holds_for;
 use crate::broker::effects::Effects;
 use crate::broker::exchange::RouteTable;
 use crate::broker::queue::Queue;
@@ -58,7 +59,12 @@ impl Vhost {
             }
             drop_queue(topology, &current);
         }
-        topology.insert_queue(&self.new_queue(id, spec.clone(), None));
+        let exchange = holds_for(&spec.name, &spec.arguments);
+        let queue = self.new_queue(id, spec.clone(), exchange.map(|_| NOBODY));
+        topology.insert_queue(&queue);
+        if let Some(exchange) = exchange {
+            topology.hold_back_in(exchange, &queue);
+        }
     }
 }
 
