@@ -91,8 +91,8 @@ impl Herald {
         self.event("vhost.deleted", || done("name", name, by));
     }
 
-    /// An exchange was declared.
-    pub fn exchange_created(&self, vhost: &str, spec: &ExchangeSpec, by: &str) {
+    /// An exchange was declared, under the policy called `policy` if any.
+    pub fn exchange_created(&self, vhost: &str, spec: &ExchangeSpec, policy: &str, by: &str) {
         self.event("exchange.created", || {
             let mut headers = done_in(vhost, "name", &spec.name, by);
             headers.push("type", &*spec.kind);
@@ -100,7 +100,7 @@ impl Herald {
             headers.push("auto_delete", spec.auto_delete);
             headers.push("internal", spec.internal);
             headers.push("arguments", listed(&spec.arguments));
-            headers.push("policy", "");
+            headers.push("policy", policy);
             headers
         });
     }
@@ -164,7 +164,8 @@ pub fn done_in(vhost: &str, field: &str, name: &str, by: &str) -> FieldTable {
     headers
 }
 
-fn of_queue(queue: &Queue, by: &str) -> FieldTable {
+/// The fields of what somebody did to a queue.
+pub(super) fn of_queue(queue: &Queue, by: &str) -> FieldTable {
     let mut headers = done_in(queue.vhost(), "name", queue.name(), by);
     let kind = arguments::queue_type(&queue.spec().arguments).unwrap_or_default();
     headers.push("type", kind.internal_name());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use harrier::base::clock::Now;
 use harrier::broker::announcements::{Announcement, Peer};
 use harrier::broker::message::MessageView;
+use harrier::broker::policy::{ApplyTo, Policy, PolicyKind};
 use harrier::broker::queue::Got;
 use harrier::broker::spec::BindingSpec;
 use harrier::broker::store::{NullStore, Recovered};
@@ -13,7 +14,7 @@ use harrier::broker::subscriber::{Delivery, Wake};
 use harrier::broker::vhost::{VhostLimits, VhostSettings};
 use harrier::broker::vhosts::Vhosts;
 use harrier::wire::method::{ExchangeDeclare, QueueDeclare};
-use harrier::wire::{FieldValue, Properties};
+use harrier::wire::{FieldTable, FieldValue, Properties};
 
 use crate::support::{Host, ME, exchange, queue, table, to_exchange, to_queue};
 
@@ -371,4 +372,81 @@ fn copies_are_bounded_in_octets() {
     delivered(&host, &body);
     let mut publish = |count| host.vhost.publish_copies(count, &mut host.effects);
     assert_eq!(publish(30), 1, "there is room again");
+}
+
+#[test]
+fn policies_are_told_of_with_the_queues_they_change() {
+    let mut host = listened_to();
+    host.queue("q1");
+    host.queue("q2");
+    host.log.take();
+    told(&host);
+    let set = |host: &mut Host, kind, name| {
+        let definition = table(&[("max-length", FieldValue::I64(5))]);
+        let policy = Policy::new(kind, name, "^q", ApplyTo::Queues, 3, definition);
+        let set = host.vhost.set_policy(policy.unwrap(), &mut host.effects);
+        set.unwrap();
+    };
+    set(&mut host, PolicyKind::User, "p");
+    let events = told(&host);
+    let rule = |headers: &FieldTable| {
+        let of = |name| headers.get(name).cloned().unwrap();
+        ["pattern", "apply-to", "definition", "priority"].map(of)
+    };
+    let expected = [
+        "^q".into(),
+        "queues".into(),
+        table(&[("max-length", FieldValue::I64(5))]).into(),
+        FieldValue::I64(3),
+    ];
+    let mut keys_of: Vec<_> = events.iter().map(Announcement::routing_key).collect();
+    assert_eq!(keys_of.pop(), Some("policy.set"));
+    assert_eq!(keys_of, ["queue.policy.updated"; 2]);
+    for event in &events {
+        assert_eq!(rule(event.headers()), expected);
+    }
+    let updated = events[0].headers();
+    assert_eq!(updated.get("type"), Some(&"rabbit_classic_queue".into()));
+    set(&mut host, PolicyKind::User, "p");
+    assert!(keys(&host).is_empty(), "nothing has changed");
+
+    host.delete_queue("q2").unwrap();
+    told(&host);
+    set(&mut host, PolicyKind::Operator, "o");
+    let events = told(&host);
+    assert_eq!(events[0].routing_key(), "parameter.set");
+    let Some(FieldValue::Table(value)) = events[0].headers().get("value") else {
+        panic!("{events:?}");
+    };
+    assert_eq!(rule(value), expected);
+    assert_eq!(events[1].routing_key(), "queue.policy.updated");
+    assert_eq!(events[2].routing_key(), "policy.set");
+    for (kind, name) in [(PolicyKind::User, "p"), (PolicyKind::Operator, "o")] {
+        let cleared = host.vhost.clear_policy(kind, name, &mut host.effects);
+        assert!(cleared.unwrap().is_some());
+    }
+    assert_eq!(
+        keys(&host),
+        [
+            "queue.policy.cleared q1 rmq-internal",
+            "policy.cleared p rmq-internal",
+            "parameter.cleared o rmq-internal",
+            "queue.policy.cleared q1 rmq-internal",
+        ]
+    );
+}
+
+#[test]
+fn a_new_exchange_is_told_of_with_its_policy() {
+    let mut host = listened_to();
+    let definition = table(&[("alternate-exchange", "amq.fanout".into())]);
+    let policy = Policy::new(PolicyKind::User, "p", "^x", ApplyTo::All, 0, definition);
+    let set = host.vhost.set_policy(policy.unwrap(), &mut host.effects);
+    set.unwrap();
+    told(&host);
+    for (name, policy) in [("x", "p"), ("y", "")] {
+        host.exchange(name, "fanout");
+        let created = told(&host);
+        assert_eq!(created[0].headers().get("policy"), Some(&policy.into()));
+    }
 }

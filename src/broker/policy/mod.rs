@@ -10,6 +10,7 @@
 //! ```
 
 mod error;
+mod events;
 mod keys;
 mod matching;
 mod merge;
@@ -18,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::error::PolicyError;
+pub(super) use self::events::Told;
 pub use self::matching::Matched;
 pub(super) use self::matching::{Policies, Subject};
 pub(super) use self::merge::with_arguments;

@@ -147,12 +147,13 @@ impl Vhost {
             vhost: Arc::clone(&self.name),
             spec: spec.clone(),
         });
-        self.herald
-            .exchange_created(&self.name, &spec, effects.actor());
         let holding = self.holding_queue(&spec);
         let name = Arc::clone(&spec.name);
-        topology.insert_exchange(spec, table);
         let policies = self.matching(Subject::Exchange(&name));
+        let policy = policies.policy.as_ref().map_or("", |policy| policy.name());
+        self.herald
+            .exchange_created(&self.name, &spec, policy, effects.actor());
+        topology.insert_exchange(spec, table);
         topology.set_exchange_policies(&name, policies);
         if let Some(queue) = &holding {
             topology.insert_queue(queue);

@@ -8,7 +8,7 @@ use crate::base::ids::Batch;
 use crate::broker::access::Applied;
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
-use crate::broker::policy::{Matched, Policy, PolicyError, PolicyKind, Subject};
+use crate::broker::policy::{Matched, Policy, PolicyError, PolicyKind, Subject, Told};
 use crate::broker::queue::{Queue, Settings};
 use crate::broker::store::Record;
 use crate::broker::topology::Topology;
@@ -37,8 +37,11 @@ impl Vhost {
         let batch = if known.is_some_and(|known| *known == policy) {
             None
         } else {
-            let vhost = Arc::clone(&self.name);
-            Some(self.change_policies(&Change::PolicySet { vhost, policy }, effects)?)
+            let change = Change::PolicySet {
+                vhost: Arc::clone(&self.name),
+                policy: policy.clone(),
+            };
+            Some(self.change_policies(&change, Told::Set(&policy), effects)?)
         };
         Ok(Applied { created, batch })
     }
@@ -63,14 +66,15 @@ impl Vhost {
             kind,
             name: Arc::clone(known.name()),
         };
-        self.change_policies(&change, effects).map(Some)
+        let told = Told::Cleared(kind, name);
+        self.change_policies(&change, told, effects).map(Some)
     }
 
     /// Has policies apply that were restored.
     pub fn apply_policies(&self, effects: &mut Effects) {
         let _one_at_a_time = self.policy_change.lock();
         let affected = self.affected(&self.topology.read());
-        self.apply(affected, effects);
+        self.apply(&affected, effects);
     }
 
     /// The policies that apply to something. To be called with the topology
@@ -82,6 +86,7 @@ impl Vhost {
     fn change_policies(
         &self,
         change: &Change,
+        told: Told<'_>,
         effects: &mut Effects,
     ) -> Result<Batch, PolicyError> {
         let topology = self.topology.read();
@@ -92,7 +97,13 @@ impl Vhost {
         let batch = self.around.store.append(&[Record::Topology(change)]);
         let affected = self.affected(&topology);
         drop(topology);
-        self.apply(affected, effects);
+        self.herald
+            .policy_parameter(&self.name, told, effects.actor());
+        self.apply(&affected, effects);
+        for (queue, _) in &affected.queues {
+            self.herald.queue_policy(queue, told, effects.actor());
+        }
+        self.herald.policy(&self.name, told, effects.actor());
         Ok(batch)
     }
 
@@ -118,13 +129,13 @@ impl Vhost {
 
     /// What was declared or deleted in the meantime is as it should be: it was
     /// declared under the policies there are.
-    fn apply(&self, affected: Affected, effects: &mut Effects) {
+    fn apply(&self, affected: &Affected, effects: &mut Effects) {
         let mut topology = self.topology.write();
         if !affected.exchanges.is_empty() {
             self.generation.fetch_add(1, Ordering::Release);
         }
-        for (name, matched) in affected.exchanges {
-            topology.set_exchange_policies(&name, matched);
+        for (name, matched) in &affected.exchanges {
+            topology.set_exchange_policies(name, matched.clone());
         }
         for (queue, matched) in &affected.queues {
             topology.set_queue_policies(queue, matched.clone());
