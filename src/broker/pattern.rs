@@ -1,7 +1,7 @@
 //! The regular expressions of permissions and policies.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fancy_regex::{Regex, RegexBuilder};
 
@@ -9,6 +9,10 @@ use crate::base::limits::{PATTERN_BACKTRACKS_MAX, PATTERN_MEMORY_MAX};
 
 /// A regular expression as RabbitMQ takes it: Perl's syntax with look-around
 /// and back-references, found anywhere in a name unless it is anchored.
+///
+/// It is compiled when it is first looked for: compiled it takes some 40 KB, and
+/// of many users with patterns of their own few are there at a time. Clones
+/// share what is compiled.
 #[derive(Clone)]
 pub struct Pattern {
     source: Arc<str>,
@@ -21,9 +25,8 @@ enum Form {
     Everything,
     /// Found in the empty name alone.
     Empty,
-    /// Found in none.
-    Nothing,
-    Expression(Arc<Regex>),
+    /// What it is compiled to; `None` inside, found nowhere, should that fail.
+    Expression(Arc<OnceLock<Option<Regex>>>),
 }
 
 /// An expression that doesn't compile.
@@ -37,20 +40,27 @@ pub struct BadPattern {
 }
 
 impl Pattern {
-    /// Compiles `source`.
+    /// A pattern from somebody who may have mistaken.
     ///
     /// # Errors
     /// [`BadPattern`] when it is malformed or takes too much memory.
     pub fn new(source: &str) -> Result<Self, BadPattern> {
+        let pattern = Self::kept(source);
+        match pattern.form {
+            Form::Expression(_) => compiled(source).map(|_| pattern),
+            _ => Ok(pattern),
+        }
+    }
+
+    /// One that was a pattern before.
+    pub fn kept(source: &str) -> Self {
         let form = if matches!(source, ".*" | "^.*") {
             Form::Everything
         } else {
-            Form::Expression(Arc::new(compiled(source)?))
+            Form::Expression(Arc::default())
         };
-        Ok(Self {
-            source: source.into(),
-            form,
-        })
+        let source = source.into();
+        Self { source, form }
     }
 
     /// The same, but an empty `source` is found in the empty name alone: that
@@ -59,20 +69,20 @@ impl Pattern {
     /// # Errors
     /// As [`Pattern::new`].
     pub fn of_permission(source: &str) -> Result<Self, BadPattern> {
-        if !source.is_empty() {
-            return Self::new(source);
+        if source.is_empty() {
+            return Ok(Self::kept_of_permission(source));
         }
-        Ok(Self {
-            source: source.into(),
-            form: Form::Empty,
-        })
+        Self::new(source)
     }
 
-    /// One that is found nowhere, whatever `source` says.
-    pub fn nowhere(source: &str) -> Self {
+    /// One that was a pattern of a permission before.
+    pub fn kept_of_permission(source: &str) -> Self {
+        if !source.is_empty() {
+            return Self::kept(source);
+        }
         Self {
             source: source.into(),
-            form: Form::Nothing,
+            form: Form::Empty,
         }
     }
 
@@ -82,9 +92,19 @@ impl Pattern {
         match &self.form {
             Form::Everything => true,
             Form::Empty => name.is_empty(),
-            Form::Nothing => false,
-            Form::Expression(regex) => regex.is_match(name).unwrap_or(false),
+            Form::Expression(regex) => {
+                let regex = regex.get_or_init(|| self.compile());
+                let found = regex.as_ref().map(|regex| regex.is_match(name));
+                found.is_some_and(|found| found.unwrap_or(false))
+            }
         }
+    }
+
+    #[cold]
+    fn compile(&self) -> Option<Regex> {
+        compiled(&self.source)
+            .inspect_err(|error| tracing::error!(%error, "a pattern fits nothing any more"))
+            .ok()
     }
 
     /// The expression as it was given.

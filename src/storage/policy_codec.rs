@@ -30,10 +30,7 @@ impl Reader<'_> {
         let kind = self.policy_kind()?;
         let name = self.text()?;
         let source = self.text()?;
-        let pattern = Pattern::new(&source).unwrap_or_else(|error| {
-            tracing::error!(policy = &*name, %error, "a policy is lost");
-            Pattern::nowhere(&source)
-        });
+        let pattern = Pattern::kept(&source);
         let apply_to = ApplyTo::named(&self.text()?).map_err(|_| CodecError)?;
         let priority = self.number()?.cast_signed();
         let definition = self.table()?;

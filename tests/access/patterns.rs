@@ -63,3 +63,13 @@ fn a_pattern_that_does_not_compile_is_refused() {
 fn a_pattern_too_large_to_compile_is_refused() {
     assert!(Pattern::new(r"(\w{100}){100}").is_err());
 }
+
+/// One that doesn't compile any more could have stopped a broker from starting.
+#[test]
+fn a_kept_pattern_that_does_not_compile_is_found_nowhere() {
+    let pattern = Pattern::kept("(");
+    assert!(!pattern.is_in("("));
+    assert!(!pattern.is_in(""));
+    assert_eq!(pattern, pattern.clone());
+    assert!(Pattern::kept("^a").is_in("ab"));
+}

@@ -131,7 +131,7 @@ fn policy_change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (name(), kind(), name(), rule, table_of(value())).prop_map(
             |(vhost, kind, name, (pattern, apply_to, priority), definition)| {
-                let pattern = Pattern::nowhere(&pattern);
+                let pattern = Pattern::kept(&pattern);
                 let apply_to = ApplyTo::ALL[apply_to];
                 let name = name.into();
                 Change::PolicySet {

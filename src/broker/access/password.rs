@@ -101,7 +101,7 @@ impl PasswordHash {
         }
     }
 
-    /// Of `password`, which has to be UTF-8 nowhere. An empty one is none.
+    /// Of `password`, whatever octets it has. An empty one is none.
     pub fn of(password: &[u8], salt: [u8; SALT_LEN]) -> Self {
         if password.is_empty() {
             return Self::none();

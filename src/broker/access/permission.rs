@@ -42,31 +42,35 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Compiles the patterns. An empty one is for nothing but the empty name.
+    /// Permissions by these patterns. An empty one is for nothing but the empty
+    /// name.
     ///
     /// # Errors
     /// [`BadPattern`] for the first that doesn't compile.
     pub fn new(configure: &str, write: &str, read: &str) -> Result<Self, BadPattern> {
-        Ok(Self {
-            configure: Pattern::of_permission(configure)?,
-            write: Pattern::of_permission(write)?,
-            read: Pattern::of_permission(read)?,
-        })
+        for source in [configure, write, read] {
+            Pattern::of_permission(source)?;
+        }
+        Ok(Self::kept(configure, write, read))
     }
 
-    /// The same from where they were kept after they had compiled. One that
-    /// doesn't any more permits nothing.
+    /// The same of patterns that were some before.
     pub fn kept(configure: &str, write: &str, read: &str) -> Self {
-        let compile = |source| {
-            Pattern::of_permission(source).unwrap_or_else(|error| {
-                tracing::error!(%error, "a permission is lost");
-                Pattern::nowhere(source)
-            })
+        // Most often they are the same: those share what is compiled.
+        let pattern = |source: &str, others: &[&Pattern]| {
+            let same = others.iter().find(|other| **other.source() == *source);
+            same.map_or_else(
+                || Pattern::kept_of_permission(source),
+                |same| Pattern::clone(same),
+            )
         };
+        let configure = pattern(configure, &[]);
+        let write = pattern(write, &[&configure]);
+        let read = pattern(read, &[&configure, &write]);
         Self {
-            configure: compile(configure),
-            write: compile(write),
-            read: compile(read),
+            configure,
+            write,
+            read,
         }
     }
 
