@@ -15,7 +15,7 @@ const DEFAULT_EXCHANGE: &str = "amq.default";
 #[derive(Debug, Default)]
 pub(super) struct Rights {
     pub(super) permissions: Option<Arc<Permissions>>,
-    pub(super) topics: Vec<TopicRights>,
+    pub(super) topics: Vec<Arc<TopicRights>>,
     pub(super) impersonates: bool,
 }
 
@@ -152,7 +152,7 @@ impl Grants {
         self.rights()
             .topics
             .iter()
-            .any(|t| *t.exchange == *exchange)
+            .any(|t| **t.exchange() == *exchange)
     }
 
     /// Asks for a permission for a routing key of a topic exchange.
@@ -167,7 +167,7 @@ impl Grants {
     ) -> Result<(), Refusal> {
         let key = String::from_utf8_lossy(key);
         let mut topics = self.rights().topics.iter();
-        if topics.all(|topic| *topic.exchange != *exchange || topic.allow(permission, &key)) {
+        if topics.all(|topic| **topic.exchange() != *exchange || topic.allow(permission, &key)) {
             return Ok(());
         }
         Err(access_refused(format!(

@@ -247,7 +247,10 @@ impl Access {
             .entry(vhost, &user)
             .and_then(|entry| entry.topics.get(&permission.exchange))
             .cloned();
-        if known.as_deref() == Some(&permission) {
+        if known
+            .as_ref()
+            .is_some_and(|known| *known.permission == permission)
+        {
             return Ok(UNCHANGED);
         }
         let change = Change::TopicPermissionSet {
@@ -296,7 +299,12 @@ impl Access {
 
     /// Every topic permission there is: virtual host, user, what is permitted.
     pub fn topic_permissions(&self) -> Vec<(Arc<str>, Arc<str>, Arc<TopicPermission>)> {
-        self.entries(|entry| entry.topics.values().cloned().collect())
+        self.entries(|entry| {
+            let rights = entry.topics.values();
+            rights
+                .map(|rights| Arc::clone(&rights.permission))
+                .collect()
+        })
     }
 
     fn entries<T>(&self, of: impl Fn(&Entry) -> Vec<T>) -> Vec<(Arc<str>, Arc<str>, T)> {

@@ -103,22 +103,13 @@ impl TopicPermission {
     /// # Errors
     /// [`BadPattern`] when a pattern wouldn't compile.
     pub fn new(exchange: &str, write: &str, read: &str) -> Result<Self, BadPattern> {
-        let permission = Self {
+        for source in [write, read] {
+            Pattern::of_permission(&expand(source, "", ""))?;
+        }
+        Ok(Self {
             exchange: exchange.into(),
             write: write.into(),
             read: read.into(),
-        };
-        permission.expanded("", "")?;
-        Ok(permission)
-    }
-
-    /// What it amounts to for a user in a virtual host.
-    pub(super) fn expanded(&self, user: &str, vhost: &str) -> Result<TopicRights, BadPattern> {
-        let compile = |source: &str| Pattern::of_permission(&expand(source, user, vhost));
-        Ok(TopicRights {
-            exchange: Arc::clone(&self.exchange),
-            write: compile(&self.write)?,
-            read: compile(&self.read)?,
         })
     }
 }
@@ -126,12 +117,26 @@ impl TopicPermission {
 /// A [`TopicPermission`] of one user in one virtual host.
 #[derive(Debug)]
 pub(super) struct TopicRights {
-    pub(super) exchange: Arc<str>,
+    pub(super) permission: Arc<TopicPermission>,
     write: Pattern,
     read: Pattern,
 }
 
 impl TopicRights {
+    pub(super) fn new(permission: &TopicPermission, user: &str, vhost: &str) -> Self {
+        let pattern = |source| Pattern::kept_of_permission(&expand(source, user, vhost));
+        Self {
+            write: pattern(&permission.write),
+            read: pattern(&permission.read),
+            permission: Arc::new(permission.clone()),
+        }
+    }
+
+    /// The exchange it is for.
+    pub(super) fn exchange(&self) -> &Arc<str> {
+        &self.permission.exchange
+    }
+
     /// Whether `permission` is given for a routing key. There is nothing to be
     /// configured about one.
     pub(super) fn allow(&self, permission: Permission, key: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::AccessError;
 use super::grants::Rights;
-use super::permission::{Permissions, TopicPermission};
+use super::permission::{Permissions, TopicRights};
 use super::user::User;
 use crate::broker::change::Change;
 
@@ -14,7 +14,7 @@ use crate::broker::change::Change;
 pub(super) struct Entry {
     pub(super) permissions: Option<Arc<Permissions>>,
     /// By exchange.
-    pub(super) topics: BTreeMap<Arc<str>, Arc<TopicPermission>>,
+    pub(super) topics: BTreeMap<Arc<str>, Arc<TopicRights>>,
 }
 
 /// The users and permissions there are.
@@ -40,15 +40,9 @@ impl Rules {
         let (Some(entry), Some(known)) = (self.entry(vhost, user), self.users.get(user)) else {
             return Rights::default();
         };
-        let expand = |topic: &Arc<TopicPermission>| topic.expanded(user, vhost);
-        let topics: Result<Vec<_>, _> = entry.topics.values().map(expand).collect();
-        let Ok(topics) = topics else {
-            // A name made the pattern too large: better nothing than too much.
-            return Rights::default();
-        };
         Rights {
             permissions: entry.permissions.clone(),
-            topics,
+            topics: entry.topics.values().cloned().collect(),
             impersonates: Rights::impersonation(&known.tags),
         }
     }
@@ -80,9 +74,9 @@ impl Rules {
                 user,
                 permission,
             } => {
-                let exchange = Arc::clone(&permission.exchange);
+                let rights = TopicRights::new(permission, user, vhost);
                 let topics = &mut self.entry_mut(vhost, user).topics;
-                topics.insert(exchange, Arc::new(permission.clone()));
+                topics.insert(Arc::clone(rights.exchange()), Arc::new(rights));
             }
             Change::TopicPermissionCleared {
                 vhost,
