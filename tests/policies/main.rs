@@ -7,6 +7,7 @@
 )]
 
 mod checking;
+mod concurrent;
 mod definitions;
 mod durability;
 mod effect;
