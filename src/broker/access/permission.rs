@@ -48,8 +48,12 @@ impl Permissions {
     /// # Errors
     /// [`BadPattern`] for the first that doesn't compile.
     pub fn new(configure: &str, write: &str, read: &str) -> Result<Self, BadPattern> {
-        for source in [configure, write, read] {
-            Pattern::of_permission(source)?;
+        Pattern::of_permission(configure)?;
+        if write != configure {
+            Pattern::of_permission(write)?;
+        }
+        if read != write && read != configure {
+            Pattern::of_permission(read)?;
         }
         Ok(Self::kept(configure, write, read))
     }
