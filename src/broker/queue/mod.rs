@@ -1,4 +1,6 @@
 //! Queues: a state machine each, behind a lock each.
+//!
+#![doc = include_str!("../../manual/queues.md")]
 
 mod backlog;
 mod consumers;
