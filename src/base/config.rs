@@ -16,6 +16,15 @@ pub enum GlobalQos {
     Ignore,
 }
 
+/// What becomes of a consumer that holds a message for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeoutResponse {
+    /// It is cancelled, if its client understands that, as by RabbitMQ 4.3.
+    CancelConsumer,
+    /// Its channel is closed, as by RabbitMQ up to 4.2.
+    CloseChannel,
+}
+
 /// The configuration of a broker. Names are RabbitMQ's where it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -60,6 +69,8 @@ pub struct Config {
     /// Milliseconds that a consumer of a quorum queue may hold a message; 0 is no
     /// limit.
     pub consumer_timeout: u64,
+    /// What becomes of one that holds it longer.
+    pub consumer_timeout_response: TimeoutResponse,
     /// What `basic.qos` with `global` means.
     pub global_qos: GlobalQos,
 }
@@ -87,6 +98,7 @@ impl Default for Config {
             consumer_max_per_channel: limits::CONSUMERS_PER_CHANNEL_MAX,
             default_consumer_prefetch: 0,
             consumer_timeout: limits::CONSUMER_TIMEOUT_MS,
+            consumer_timeout_response: TimeoutResponse::CancelConsumer,
             global_qos: GlobalQos::Channel,
         }
     }

@@ -12,8 +12,6 @@ pub struct ConsumerArguments {
     pub priority: i32,
     /// Milliseconds it may hold a message; 0 is no limit.
     pub timeout: Option<u64>,
-    /// Whether there is a usual limit where nobody asks for one.
-    pub has_usual_timeout: bool,
 }
 
 /// Checks what a consumer of `queue` asks for. `shares_prefetch` says whether
@@ -42,7 +40,6 @@ pub fn check_consume(
     Ok(ConsumerArguments {
         priority: bounded.unwrap_or_default(),
         timeout: timeout.and_then(|ms| u64::try_from(ms).ok()),
-        has_usual_timeout: kind == QueueType::Quorum,
     })
 }
 
@@ -60,6 +57,11 @@ pub fn check_get(queue: &Queue) -> Result<(), Refusal> {
         return Err(Refusal::new(ReplyCode::ResourceLocked, text));
     }
     Ok(())
+}
+
+/// Whether there is a usual limit to how long messages of a queue may be held.
+pub fn has_usual_timeout(queue: &Queue) -> bool {
+    queue_type(queue) == QueueType::Quorum
 }
 
 fn queue_type(queue: &Queue) -> QueueType {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Failure;
 use super::logging::{LogFormat, LogLevel};
-use crate::base::config::{Config, GlobalQos};
+use crate::base::config::{Config, GlobalQos, TimeoutResponse};
 use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE, SEGMENT_SIZES};
 
 /// What a prefetch for a whole channel means.
@@ -27,6 +27,26 @@ impl From<GlobalQosKey> for GlobalQos {
         match key {
             GlobalQosKey::Channel => Self::Channel,
             GlobalQosKey::Ignore => Self::Ignore,
+        }
+    }
+}
+
+/// What becomes of a consumer that holds a message for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum TimeoutResponseKey {
+    /// It is cancelled, if its client understands that
+    CancelConsumer,
+    /// Its channel is closed
+    CloseChannel,
+}
+
+impl From<TimeoutResponseKey> for TimeoutResponse {
+    fn from(key: TimeoutResponseKey) -> Self {
+        match key {
+            TimeoutResponseKey::CancelConsumer => Self::CancelConsumer,
+            TimeoutResponseKey::CloseChannel => Self::CloseChannel,
         }
     }
 }
@@ -113,6 +133,13 @@ pub struct Keys {
     /// [default: 1800000]
     #[arg(long, env = "HARRIER_CONSUMER_TIMEOUT", value_name = "MS")]
     pub consumer_timeout: Option<u64>,
+    /// What becomes of one that holds it longer [default: cancel_consumer]
+    #[arg(
+        long,
+        env = "HARRIER_CONSUMER_TIMEOUT_RESPONSE",
+        value_name = "RESPONSE"
+    )]
+    pub consumer_timeout_response: Option<TimeoutResponseKey>,
     /// What a prefetch for a whole channel means [default: channel]
     #[arg(long, env = "HARRIER_GLOBAL_QOS", value_name = "MEANING")]
     pub global_qos: Option<GlobalQosKey>,
@@ -176,6 +203,7 @@ impl Keys {
             consumer_max_per_channel,
             default_consumer_prefetch,
             consumer_timeout,
+            consumer_timeout_response,
             global_qos
         )
     }
@@ -223,6 +251,9 @@ impl Keys {
                 .default_consumer_prefetch
                 .unwrap_or(default.default_consumer_prefetch),
             consumer_timeout: self.consumer_timeout.unwrap_or(default.consumer_timeout),
+            consumer_timeout_response: self
+                .consumer_timeout_response
+                .map_or(default.consumer_timeout_response, Into::into),
             global_qos: self.global_qos.map_or(default.global_qos, Into::into),
         };
         check(&config)?;

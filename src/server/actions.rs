@@ -304,6 +304,7 @@ impl ConnectionTask {
                 consumers_per_channel: self.shared.config.consumer_max_per_channel,
                 default_prefetch: self.shared.config.default_consumer_prefetch,
                 consumer_timeout: self.shared.config.consumer_timeout,
+                timeout_response: self.shared.config.consumer_timeout_response,
                 global_qos: self.shared.config.global_qos,
             },
         ));

@@ -7,12 +7,12 @@ use bytes::BytesMut;
 
 use super::channel::ChannelConsumer;
 use super::methods::{answer, generated_name};
-use super::outbox::OutboxConsumer;
+use super::outbox::{OutboxConsumer, OutboxGetter};
 use super::session::{Session, WaitingGet};
 use super::window::Place;
-use crate::base::config::GlobalQos;
+use crate::base::config::{GlobalQos, TimeoutResponse};
 use crate::broker::access::Permission;
-use crate::broker::consuming::{check_consume, check_get};
+use crate::broker::consuming::{check_consume, check_get, has_usual_timeout};
 use crate::broker::queue::{ConsumerSpec, Got, Queue};
 use crate::broker::replies::DIRECT_REPLY_TO;
 use crate::wire::encode;
@@ -68,6 +68,8 @@ impl Session {
             source,
             no_ack: method.no_ack,
             cancel_notify: self.cancel_notify,
+            timeout_closes: !self.cancel_notify
+                || self.limits.timeout_response == TimeoutResponse::CloseChannel,
             place: Place::default(),
             is_off: AtomicBool::new(false),
         });
@@ -105,15 +107,20 @@ impl Session {
         };
         let shares_prefetch = self.outbox.has_window(slot);
         let wanted = check_consume(queue, &method.arguments, shares_prefetch)?;
-        let usual_timeout = self.limits.consumer_timeout;
         Ok(ConsumerSpec {
             prefetch,
             no_ack: method.no_ack,
             exclusive: method.exclusive,
             priority: wanted.priority,
             timeout: wanted.timeout,
-            usual_timeout: wanted.has_usual_timeout.then_some(usual_timeout),
+            usual_timeout: self.usual_timeout(queue),
         })
+    }
+
+    /// Milliseconds that a message of a queue may be held where neither the queue
+    /// nor the consumer says.
+    fn usual_timeout(&self, queue: &Queue) -> Option<u64> {
+        has_usual_timeout(queue).then_some(self.limits.consumer_timeout)
     }
 
     /// The tag a consumer gets: the one asked for, if it is free, or a new one.
@@ -201,10 +208,16 @@ impl Session {
         let effects = &mut self.effects;
         let got = queue.get(method.no_ack, outbox, effects, |delivery, remaining| {
             outbox.put_get_ok(number, slot, source, delivery, remaining);
+            delivery.held
         });
         outbox.with_channel(slot, |c| c.leave(source));
         match got {
-            Got::Message(()) => {}
+            Got::Message(Some(held)) => {
+                let usual = self.usual_timeout(&queue);
+                let getter = || OutboxGetter::shared(&self.outbox, slot, source);
+                queue.time_got(held, usual, getter, &mut self.effects);
+            }
+            Got::Message(None) => {}
             Got::Nothing => encode::method(out, number, BasicGetEmpty::default()),
             Got::NotYet => {
                 self.waiting_get = Some(WaitingGet {

@@ -26,7 +26,6 @@ use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use crate::wire::encode::{self, DeliverArguments};
 use crate::wire::frame::FRAME_END;
 use crate::wire::method::{BasicCancel, BasicGetOk, BasicReturn};
-use crate::wire::{Refusal, ReplyCode};
 
 /// A tail's memory is kept for the next batch up to this many octets.
 const TAIL_KEEP: usize = 256 * 1024;
@@ -104,8 +103,8 @@ struct OutboxState {
     chained: usize,
     frame_max: u32,
     channels: Slab<ChannelDeliveries>,
-    /// Consumers for the connection's task to forget.
-    cancelled: Vec<Cancelled>,
+    /// What is lost, for the connection's task to see to.
+    lost: Lost,
 }
 
 impl OutboxState {
@@ -138,29 +137,14 @@ impl OutboxState {
     }
 }
 
-/// A consumer that its queue has let go.
-#[derive(Debug)]
-pub struct Cancelled {
-    /// The channel's number.
-    pub channel: u16,
-    /// The consumer's tag.
-    pub tag: Arc<str>,
-    /// Milliseconds it had to settle a message, when it took longer and its
-    /// client can't be told in another way than by closing the channel.
-    timeout: Option<u64>,
-}
-
-impl Cancelled {
-    /// What its channel is closed with, if it is.
-    pub fn refusal(&self) -> Option<(u16, Refusal)> {
-        let (channel, timeout) = (self.channel, self.timeout?);
-        let text = format!(
-            "delivery acknowledgement on channel {channel} timed out. Timeout value used: \
-             {timeout} ms. This timeout value can be configured, see consumers doc guide to \
-             learn more"
-        );
-        Some((channel, Refusal::new(ReplyCode::PreconditionFailed, text)))
-    }
+/// What queues have taken from a connection.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// Consumers, by channel and tag.
+    pub consumers: Vec<(u16, Arc<str>)>,
+    /// Channels that have to go because they kept a message for longer than so
+    /// many milliseconds.
+    pub channels: Vec<(ChannelSlot, u64)>,
 }
 
 /// The outbox of one connection.
@@ -171,7 +155,7 @@ pub struct Outbox {
     hold_ups: AtomicU8,
     /// Whether somebody has undertaken to wake the connection's task.
     wake_pending: AtomicBool,
-    any_cancelled: AtomicBool,
+    any_lost: AtomicBool,
     notify: Notify,
     /// Set once the connection is in a virtual host.
     tap: OnceLock<Tap>,
@@ -246,6 +230,7 @@ impl Outbox {
     pub fn close_channel(&self, slot: ChannelSlot) {
         let mut state = self.state.lock();
         let gone = state.channels.try_remove(slot.0);
+        state.lost.channels.retain(|(late, _)| *late != slot);
         if gone.is_some_and(|mut channel| channel.window().is_limited()) {
             self.note_windows(&mut state);
         }
@@ -384,18 +369,23 @@ impl Outbox {
         }
     }
 
-    /// Whether there are consumers cancelled since that was last asked.
-    pub fn has_cancelled(&self) -> bool {
-        self.any_cancelled.load(Ordering::Acquire)
+    /// Whether anything was lost since that was last asked.
+    pub fn has_lost(&self) -> bool {
+        self.any_lost.load(Ordering::Acquire)
     }
 
-    /// The consumers cancelled since this was last asked.
-    pub fn take_cancelled(&self) -> Vec<Cancelled> {
-        if !self.has_cancelled() {
-            return Vec::new();
+    fn lose_channel(&self, state: &mut OutboxState, slot: ChannelSlot, timeout: u64) {
+        state.lost.channels.push((slot, timeout));
+        self.any_lost.store(true, Ordering::Release);
+    }
+
+    /// What was lost since this was last asked, if anything.
+    pub fn take_lost(&self) -> Option<Lost> {
+        if !self.any_lost.load(Ordering::Acquire) {
+            return None;
         }
-        self.any_cancelled.store(false, Ordering::Release);
-        std::mem::take(&mut self.state.lock().cancelled)
+        self.any_lost.store(false, Ordering::Release);
+        Some(std::mem::take(&mut self.state.lock().lost))
     }
 }
 
@@ -432,6 +422,8 @@ pub struct OutboxConsumer {
     pub no_ack: bool,
     /// Whether the client wants to hear that its queue is gone.
     pub cancel_notify: bool,
+    /// Whether its channel goes when it holds a message for too long.
+    pub timeout_closes: bool,
     /// How it stands with what its channel's consumers may hold together.
     pub place: Place,
     /// Whether its queue has let it go.
@@ -453,7 +445,7 @@ impl OutboxConsumer {
     }
 
     /// Has the client told, and the connection's task forget it.
-    fn let_go(&self, state: &mut OutboxState, timeout: Option<u64>) {
+    fn let_go(&self, state: &mut OutboxState) {
         if self.cancel_notify {
             let cancel = BasicCancel {
                 consumer_tag: &self.tag,
@@ -462,12 +454,9 @@ impl OutboxConsumer {
             encode::method(&mut state.outgoing.tail, self.channel, cancel);
         }
         self.is_off.store(true, Ordering::Release);
-        state.cancelled.push(Cancelled {
-            channel: self.channel,
-            tag: Arc::clone(&self.tag),
-            timeout: timeout.filter(|_| !self.cancel_notify),
-        });
-        self.outbox.any_cancelled.store(true, Ordering::Release);
+        let tag = Arc::clone(&self.tag);
+        state.lost.consumers.push((self.channel, tag));
+        self.outbox.any_lost.store(true, Ordering::Release);
     }
 
     /// Whether its channel's consumers hold less together than they may.
@@ -522,16 +511,70 @@ impl Subscriber for OutboxConsumer {
             return Vec::new();
         };
         let given = channel.take_back(self.source, held);
+        if given.is_empty() {
+            return given;
+        }
+        if self.timeout_closes {
+            self.outbox.lose_channel(state, self.slot, timeout);
+        } else {
+            self.let_go(state);
+        }
+        drop(guard);
+        self.outbox.wake_later(effects);
+        given
+    }
+
+    fn cancelled(&self, effects: &mut Effects) {
+        self.let_go(&mut self.outbox.state.lock());
+        self.outbox.wake_later(effects);
+    }
+}
+
+/// Who got a message, as its queue sees it when that isn't settled in time.
+#[derive(Debug)]
+pub struct OutboxGetter {
+    outbox: Arc<Outbox>,
+    slot: ChannelSlot,
+    source: SourceSlot,
+}
+
+impl OutboxGetter {
+    /// Who got a message on the channel at `slot`, from the queue at `source`.
+    pub fn shared(
+        outbox: &Arc<Outbox>,
+        slot: ChannelSlot,
+        source: SourceSlot,
+    ) -> Arc<dyn Subscriber> {
+        let outbox = Arc::clone(outbox);
+        Arc::new(Self {
+            outbox,
+            slot,
+            source,
+        })
+    }
+}
+
+impl Subscriber for OutboxGetter {
+    fn accepts(&self) -> bool {
+        false
+    }
+
+    fn deliver(&self, _: &Delivery<'_>, _: &mut Effects) {}
+
+    fn give_back(&self, held: Vec<HeldSlot>, timeout: u64, effects: &mut Effects) -> Vec<HeldSlot> {
+        let mut guard = self.outbox.state.lock();
+        let state = &mut *guard;
+        let Some(channel) = state.channels.get_mut(self.slot.0) else {
+            return Vec::new();
+        };
+        let given = channel.take_back(self.source, held);
         if !given.is_empty() {
-            self.let_go(state, Some(timeout));
+            self.outbox.lose_channel(state, self.slot, timeout);
             drop(guard);
             self.outbox.wake_later(effects);
         }
         given
     }
 
-    fn cancelled(&self, effects: &mut Effects) {
-        self.let_go(&mut self.outbox.state.lock(), None);
-        self.outbox.wake_later(effects);
-    }
+    fn cancelled(&self, _: &mut Effects) {}
 }

@@ -14,7 +14,7 @@ use super::routes::RouteCache;
 use super::seats::Seat;
 use super::unacked::Share;
 use crate::base::clock::Now;
-use crate::base::config::GlobalQos;
+use crate::base::config::{GlobalQos, TimeoutResponse};
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::access::Grants;
 use crate::broker::attempts::ReturnCause;
@@ -36,6 +36,8 @@ pub struct SessionLimits {
     pub default_prefetch: u16,
     /// Milliseconds that a consumer of a quorum queue may hold a message.
     pub consumer_timeout: u64,
+    /// What becomes of one that holds it longer.
+    pub timeout_response: TimeoutResponse,
     /// What a prefetch for a whole channel means.
     pub global_qos: GlobalQos,
 }
@@ -120,38 +122,43 @@ impl Session {
     }
 
     /// Begins a batch of work: sets the time, forgets cancelled consumers.
-    /// Returns the channels that are to be closed over one.
+    /// Returns the channels that are to be closed, and why.
     pub fn begin_batch(&mut self, now: Now) -> Vec<(u16, Refusal)> {
         self.effects.set_now(now);
-        let mut refused = Vec::new();
-        for cancelled in self.outbox.take_cancelled() {
-            let Some(channel) = self.channels.get_mut(&cancelled.channel) else {
+        let Some(lost) = self.outbox.take_lost() else {
+            return Vec::new();
+        };
+        for (number, tag) in lost.consumers {
+            let Some(channel) = self.channels.get_mut(&number) else {
                 continue;
             };
             // The tag may have been given to a new consumer since.
             if channel
                 .consumers
-                .get(&cancelled.tag)
+                .get(&tag)
                 .is_some_and(|consumer| consumer.subscriber.is_off())
-                && let Some(gone) = channel.consumers.remove(&cancelled.tag)
+                && let Some(gone) = channel.consumers.remove(&tag)
             {
                 gone.subscriber.leave();
-                refused.extend(cancelled.refusal());
-                let queue = gone.queue.name();
-                self.tell_consumer_deleted(cancelled.channel, &cancelled.tag, queue);
+                self.tell_consumer_deleted(number, &tag, gone.queue.name());
             }
             if self.outbox.has_windows() {
-                self.serve_passed_over(cancelled.channel);
+                self.serve_passed_over(number);
             }
         }
-        refused
+        let late = lost.channels.into_iter().filter_map(|(slot, timeout)| {
+            let mut channels = self.channels.iter();
+            let (number, _) = channels.find(|(_, channel)| channel.slot == slot)?;
+            Some((*number, timed_out(*number, timeout)))
+        });
+        late.collect()
     }
 
     /// Ends a batch of work whose answers are out: consumers that lost their
     /// queue are told, everybody who was delivered to is woken.
     pub fn end_batch(&mut self) {
         self.effects.tell_cancelled();
-        if self.outbox.has_cancelled() {
+        if self.outbox.has_lost() {
             // Its own are forgotten with the next batch, so one has to come.
             Wake::wake(Arc::clone(&self.outbox));
         }
@@ -484,6 +491,16 @@ fn refused(requeue: bool, cause: ReturnCause) -> Settlement {
     } else {
         Settlement::Discard(cause)
     }
+}
+
+/// What a channel is closed with that held a message for longer than `timeout`
+/// milliseconds (`semantics` 9.6).
+fn timed_out(channel: u16, timeout: u64) -> Refusal {
+    let text = format!(
+        "delivery acknowledgement on channel {channel} timed out. Timeout value used: {timeout} \
+         ms. This timeout value can be configured, see consumers doc guide to learn more"
+    );
+    Refusal::new(ReplyCode::PreconditionFailed, text)
 }
 
 fn unknown_tag(channel: u16, settle: Settle) -> BadAck {

@@ -162,6 +162,7 @@ fn server_properties() -> FieldTable {
         "authentication_failure_close",
         "per_consumer_qos",
         "direct_reply_to",
+        "accept_consumer_cancel_ok",
     ];
     let mut properties = FieldTable::new();
     let table: FieldTable = capabilities

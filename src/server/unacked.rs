@@ -143,12 +143,16 @@ impl ChannelDeliveries {
     pub fn take_back(&mut self, source: SourceSlot, mut held: Vec<HeldSlot>) -> Vec<HeldSlot> {
         held.sort_unstable();
         let mut taken = Vec::new();
-        for entry in self.unacked.iter_mut().filter(|e| e.source == source.0) {
+        for entry in self
+            .unacked
+            .iter_mut()
+            .filter(|e| e.source & !GOT == source.0)
+        {
             let slot = HeldSlot(entry.held);
             if held.binary_search(&slot).is_ok() {
                 taken.push(slot);
                 entry.held = TAKEN_BACK;
-                self.window.sub(true);
+                self.window.sub(entry.source & GOT == 0);
             }
         }
         taken

@@ -108,3 +108,38 @@ fn a_timeout_makes_room_in_a_shared_prefetch() {
     assert_eq!(client.said(), Said::Cancel(1, "late".into()));
     assert_eq!(client.delivery().2, b"q");
 }
+
+#[test]
+fn a_channel_may_be_closed_instead() {
+    let broker = Broker::with(&["--consumer-timeout-response", "close_channel"]);
+    let mut client = broker.client();
+    declare(&mut client, "q", "quorum", Some(1000));
+    client.consume(1, "q", "late");
+    client.publish(1, ("", "q"), PERSISTENT, b"x");
+    client.delivery();
+    assert!(matches!(client.said(), Said::ChannelClosed(1, 406, _)));
+    client.send(1, ChannelCloseOk::default());
+    client.open_channel(1);
+    assert_eq!(client.counts(1, "q"), (1, 0));
+}
+
+#[test]
+fn a_channel_that_got_a_message_has_to_settle_it_in_time() {
+    let broker = Broker::start();
+    let mut client = broker.client();
+    declare(&mut client, "q", "quorum", Some(1000));
+    for body in [b"x", b"y"] {
+        client.publish(1, ("", "q"), PERSISTENT, body);
+    }
+    // One that is settled in time doesn't count.
+    assert_eq!(client.get("q").unwrap().2.body, b"x");
+    client.send(1, ack(1, false));
+    assert_eq!(client.get("q").unwrap().2.body, b"y");
+    let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout \
+                value used: 1000 ms. This timeout value can be configured, see consumers doc \
+                guide to learn more";
+    assert_eq!(client.said(), Said::ChannelClosed(1, 406, text.into()));
+    client.send(1, ChannelCloseOk::default());
+    client.open_channel(1);
+    assert_eq!(client.counts(1, "q"), (1, 0));
+}

@@ -492,6 +492,7 @@ impl QueueCore {
             effects.cancel_later(consumer.into_subscriber());
         }
         self.held = Slab::new();
+        self.timeouts = Timeouts::default();
         self.retries = Retries::default();
         self.schedule = None;
         self.wake_waiting(effects);
@@ -514,6 +515,7 @@ impl QueueCore {
 
     pub(super) fn release(&mut self, slot: HeldSlot) -> Option<Entry> {
         let held = self.held.try_remove(slot.0 as usize)?;
+        self.timeouts.forget(slot);
         if let Some(consumer) = held.consumer {
             self.consumers.release(consumer);
         }

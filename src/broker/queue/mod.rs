@@ -358,12 +358,26 @@ impl Queue {
         }
         let (queue, vhost, messages) = (&*self.spec.name, &*self.vhost, held.len());
         tracing::warn!(queue, vhost, messages, "consumer timed out");
-        let detached = core.detach(late.consumer);
+        let detached = late.consumer.map(|consumer| core.detach(consumer));
         let returned = core.take_back(&held, ReturnCause::TimedOut);
         core.put_back(returned, effects);
-        if detached == Detached::Last && self.spec.auto_delete && !self.is_deleted() {
+        if detached == Some(Detached::Last) && self.spec.auto_delete && !self.is_deleted() {
             effects.unused(Arc::clone(self));
         }
+    }
+
+    /// Gives who got a message so long to settle it, if there is a limit; `usual`
+    /// is the limit, milliseconds, where the queue has none of its own.
+    pub fn time_got(
+        self: &Arc<Self>,
+        held: HeldSlot,
+        usual: Option<u64>,
+        subscriber: impl FnOnce() -> Arc<dyn Subscriber>,
+        effects: &mut Effects,
+    ) {
+        let mut core = self.core.lock();
+        core.time_got(held, usual, effects.now(), subscriber);
+        self.let_go(core, effects);
     }
 
     /// Notes a use of the queue that leaves no other trace: it was declared.

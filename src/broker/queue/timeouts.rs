@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::consumers::ConsumerSlot;
-use super::core::QueueCore;
+use super::core::{Held, QueueCore};
 use crate::base::clock::Now;
 use crate::broker::subscriber::{HeldSlot, Subscriber};
 
@@ -21,9 +21,18 @@ fn due(since: u32, timeout: u64) -> u64 {
     (u64::from(since) * 1000).saturating_add(timeout)
 }
 
+/// Somebody who asked for a message and has to settle it.
+#[derive(Debug)]
+struct Getter {
+    subscriber: Arc<dyn Subscriber>,
+    timeout: u64,
+}
+
 /// When it is worth looking at what consumers hold.
 #[derive(Debug, Default)]
 pub(super) struct Timeouts {
+    /// Who has the messages that no consumer was handed.
+    getters: BTreeMap<HeldSlot, Getter>,
     /// Nothing is overdue before then, milliseconds since 1970; `None` when
     /// nothing ever will be.
     first: Option<u64>,
@@ -39,6 +48,13 @@ impl Timeouts {
         }
     }
 
+    /// A message isn't held any more.
+    pub(super) fn forget(&mut self, slot: HeldSlot) {
+        if !self.getters.is_empty() {
+            self.getters.remove(&slot);
+        }
+    }
+
     /// When something may be overdue first.
     pub(super) fn first(&self) -> Option<u64> {
         self.first
@@ -48,8 +64,8 @@ impl Timeouts {
 /// A consumer that is late.
 #[derive(Debug)]
 pub struct Late {
-    /// Which one.
-    pub consumer: ConsumerSlot,
+    /// Which one; `None` when it isn't one, but asked for a message.
+    pub consumer: Option<ConsumerSlot>,
     /// Its receiving end.
     pub subscriber: Arc<dyn Subscriber>,
     /// Milliseconds it had.
@@ -59,35 +75,82 @@ pub struct Late {
 }
 
 impl QueueCore {
-    /// The consumers that are late, with what they should have settled.
+    /// Gives who got a message, if there is a limit, so long to settle it.
+    /// `usual` is the limit, milliseconds, where the queue has none of its own.
+    pub fn time_got(
+        &mut self,
+        slot: HeldSlot,
+        usual: Option<u64>,
+        now: Now,
+        subscriber: impl FnOnce() -> Arc<dyn Subscriber>,
+    ) {
+        let timeout = self.settings.consumer_timeout.or(usual);
+        let Some(timeout) = timeout.filter(|timeout| *timeout > 0) else {
+            return;
+        };
+        if let Some(held) = self.held.get_mut(slot.0 as usize) {
+            held.since = next_second(now);
+            self.timeouts.note(held.since, timeout);
+            let subscriber = subscriber();
+            let getter = Getter {
+                subscriber,
+                timeout,
+            };
+            self.timeouts.getters.insert(slot, getter);
+        }
+    }
+
+    /// Those who are late, with what they should have settled.
     pub fn late(&mut self, now: Now) -> Vec<Late> {
         if self.timeouts.first.is_none_or(|first| first > now.unix_ms) {
             return Vec::new();
         }
-        self.timeouts.first = None;
-        let mut late: BTreeMap<u32, Late> = BTreeMap::new();
+        let mut first = None;
+        let mut consumers: BTreeMap<u32, Late> = BTreeMap::new();
+        let mut late = Vec::new();
         for (slot, held) in &self.held {
-            let Some((named, consumer)) = held
-                .consumer
-                .and_then(|named| Some((named, self.consumers.get(named)?)))
-            else {
+            let slot = HeldSlot(slot as u32);
+            let Some((timeout, subscriber)) = self.keeper(slot, held) else {
                 continue;
             };
-            let Some(timeout) = consumer.timeout() else {
-                continue;
-            };
-            if due(held.since, timeout) > now.unix_ms {
-                self.timeouts.note(held.since, timeout);
+            let at = due(held.since, timeout);
+            if at > now.unix_ms {
+                first = Some(first.map_or(at, |first: u64| first.min(at)));
                 continue;
             }
-            let late = late.entry(named.index()).or_insert_with(|| Late {
-                consumer: named,
-                subscriber: Arc::clone(consumer.subscriber()),
+            let new = || Late {
+                consumer: held.consumer,
+                subscriber: Arc::clone(subscriber),
                 timeout,
                 held: Vec::new(),
-            });
-            late.held.push(HeldSlot(slot as u32));
+            };
+            match held.consumer {
+                Some(named) => {
+                    let late = consumers.entry(named.index()).or_insert_with(new);
+                    late.held.push(slot);
+                }
+                None => late.push(Late {
+                    held: vec![slot],
+                    ..new()
+                }),
+            }
         }
-        late.into_values().collect()
+        self.timeouts.first = first;
+        late.extend(consumers.into_values());
+        late
+    }
+
+    /// Who has a message, and how long he may, if there is a limit.
+    fn keeper(&self, slot: HeldSlot, held: &Held) -> Option<(u64, &Arc<dyn Subscriber>)> {
+        match held.consumer {
+            Some(named) => {
+                let consumer = self.consumers.get(named)?;
+                Some((consumer.timeout()?, consumer.subscriber()))
+            }
+            None => {
+                let getter = self.timeouts.getters.get(&slot)?;
+                Some((getter.timeout, &getter.subscriber))
+            }
+        }
     }
 }
