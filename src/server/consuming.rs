@@ -227,6 +227,8 @@ impl Session {
                 });
             }
         }
+        // Those that turned out to be expired are dead letters.
+        self.see_to_effects();
         Ok(())
     }
 

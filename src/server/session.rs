@@ -157,6 +157,9 @@ impl Session {
     /// Ends a batch of work whose answers are out: consumers that lost their
     /// queue are told, everybody who was delivered to is woken.
     pub fn end_batch(&mut self) {
+        if !self.effects.is_settled() {
+            self.see_to_effects();
+        }
         self.effects.tell_cancelled();
         if self.outbox.has_lost() {
             // Its own are forgotten with the next batch, so one has to come.
