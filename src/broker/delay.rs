@@ -40,12 +40,21 @@ pub(super) fn delay_of(headers: &FieldTable) -> Option<u64> {
     (ms >= 1.0 && ms <= DELAY_MS_MAX as f64).then_some(ms as u64)
 }
 
-/// Says in the headers that the time is over: the delay is negated.
+/// Says in the headers that the time is over: the delay is negated. It keeps its
+/// type if that has negative numbers, which some clients depend on.
 pub(super) fn note_released(headers: &mut FieldTable) {
-    if let Some(ms) = delay_of(headers) {
-        headers.set(
-            DELAY,
-            FieldValue::I64(-i64::try_from(ms).unwrap_or(i64::MAX)),
-        );
-    }
+    let (Some(ms), Some(given)) = (delay_of(headers), headers.get(DELAY)) else {
+        return;
+    };
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    let negated = match *given {
+        FieldValue::I8(v) => FieldValue::I8(-v),
+        FieldValue::I16(v) => FieldValue::I16(-v),
+        FieldValue::I32(v) => FieldValue::I32(-v),
+        FieldValue::F32(v) => FieldValue::F32(-v),
+        FieldValue::F64(v) => FieldValue::F64(-v),
+        FieldValue::LongStr(_) => FieldValue::str((-ms).to_string()),
+        _ => FieldValue::I64(-ms),
+    };
+    headers.set(DELAY, negated);
 }

@@ -196,9 +196,9 @@ fn a_message_comes_when_its_time_has_come() {
     host.wait(9);
     assert_eq!((host.numbers("q"), host.waiting()), (vec![], 2));
     host.wait(1);
-    assert_eq!(host.take_all("q"), [(2, Some(FieldValue::I64(-10)))]);
+    assert_eq!(host.take_all("q"), [(2, Some(FieldValue::I32(-10)))]);
     host.wait(40);
-    assert_eq!(host.take_all("q"), [(1, Some(FieldValue::I64(-50)))]);
+    assert_eq!(host.take_all("q"), [(1, Some(FieldValue::I32(-50)))]);
     assert_eq!(host.waiting(), 0);
 }
 
