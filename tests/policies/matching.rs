@@ -1,7 +1,11 @@
 //! Which policies apply to what.
 
+use std::collections::BTreeMap;
+
 use harrier::broker::policy::{ApplyTo, Policy, PolicyKind};
+use harrier::wire::FieldValue;
 use harrier::wire::method::QueueDeclare;
+use proptest::prelude::*;
 
 use crate::support::{Host, ME, number, operator, policy, ranked, table};
 
@@ -214,4 +218,58 @@ fn what_changes_nothing_is_written_nowhere() {
     assert!(!clear(&mut host, PolicyKind::Operator));
     assert!(clear(&mut host, PolicyKind::User));
     assert!(!clear(&mut host, PolicyKind::User));
+}
+
+/// A step: a policy is set, by name, pattern, priority and whether operators'
+/// are meant, or cleared.
+fn step() -> impl Strategy<Value = (bool, usize, Option<(usize, i64)>)> {
+    let rule = proptest::option::weighted(0.7, (0..PATTERNS.len(), 0..3_i64));
+    (any::<bool>(), 0..NAMES.len(), rule)
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const PATTERNS: [&str; 5] = ["", "x", "y", "xy", "z"];
+const QUEUES: [&str; 4] = ["x", "y", "xy", "yx"];
+
+proptest! {
+    /// After every change, what applies is what one finds who looks at all
+    /// policies anew.
+    #[test]
+    fn each_change_leads_to_what_looking_at_all_of_them_does(
+        steps in proptest::collection::vec(step(), 1..30),
+    ) {
+        let mut host = Host::new();
+        for name in QUEUES {
+            host.queue(name, "classic", &[]);
+        }
+        let mut known = BTreeMap::new();
+        for (is_operator, name, rule) in steps {
+            let kind = if is_operator { PolicyKind::Operator } else { PolicyKind::User };
+            let name = NAMES[name];
+            if let Some((pattern, priority)) = rule {
+                let pattern = PATTERNS[pattern];
+                let definition = table(&[("max-length", number(1 + priority))]);
+                let policy = Policy::new(kind, name, pattern, ApplyTo::All, priority, definition);
+                host.set(policy.unwrap());
+                known.insert((is_operator, name), (pattern, priority));
+            } else {
+                host.vhost.clear_policy(kind, name, &mut host.effects).unwrap();
+                known.remove(&(is_operator, name));
+            }
+            for queue in QUEUES {
+                let first = |wanted: bool| {
+                    let matching = known
+                        .iter()
+                        .filter(|((of, _), (pattern, _))| *of == wanted && queue.contains(pattern));
+                    let first = matching.min_by_key(|((_, name), (_, rank))| (-rank, *name));
+                    first.map(|((_, name), _)| (*name).to_owned())
+                };
+                prop_assert_eq!(host.of_queue(queue), (first(false), first(true)));
+                let found = host.vhost.policies_of_queue(queue).unwrap();
+                let limit = found.definition().get("max-length").and_then(FieldValue::as_i64);
+                let queue = host.vhost.queue(queue, ME).unwrap();
+                prop_assert_eq!(queue.settings().max_length, limit.map(i64::cast_unsigned));
+            }
+        }
+    }
 }

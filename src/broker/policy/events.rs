@@ -1,25 +1,21 @@
 //! The events of policies, with the fields that RabbitMQ gives them.
 
-use super::{Policy, PolicyKind};
+use super::{Policy, PolicyChange, PolicyKind};
 use crate::broker::announcements::Herald;
 use crate::broker::events::{done, done_in, of_queue};
 use crate::broker::queue::Queue;
 use crate::wire::FieldTable;
 
-/// A change of policies.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::broker) enum Told<'a> {
-    /// One was set.
-    Set(&'a Policy),
-    /// One was cleared.
-    Cleared(PolicyKind, &'a str),
-}
-
 impl Herald {
     /// Operators' policies are parameters, too: that is told before all else.
-    pub(in crate::broker) fn policy_parameter(&self, vhost: &str, told: Told<'_>, by: &str) {
-        match told {
-            Told::Set(policy) if policy.kind == PolicyKind::Operator => {
+    pub(in crate::broker) fn policy_parameter(
+        &self,
+        vhost: &str,
+        change: PolicyChange<'_>,
+        by: &str,
+    ) {
+        match change {
+            PolicyChange::Set(policy) if policy.kind == PolicyKind::Operator => {
                 self.event("parameter.set", || {
                     let mut headers = of_parameter(vhost, &policy.name, by);
                     let mut value = FieldTable::new();
@@ -28,7 +24,7 @@ impl Herald {
                     headers
                 });
             }
-            Told::Cleared(PolicyKind::Operator, name) => {
+            PolicyChange::Cleared(PolicyKind::Operator, name) => {
                 self.event("parameter.cleared", || of_parameter(vhost, name, by));
             }
             _ => {}
@@ -36,30 +32,35 @@ impl Herald {
     }
 
     /// Other policies apply to a queue since the change.
-    pub(in crate::broker) fn queue_policy(&self, queue: &Queue, told: Told<'_>, by: &str) {
-        match told {
-            Told::Set(policy) => self.event("queue.policy.updated", || {
+    pub(in crate::broker) fn queue_policy(
+        &self,
+        queue: &Queue,
+        change: PolicyChange<'_>,
+        by: &str,
+    ) {
+        match change {
+            PolicyChange::Set(policy) => self.event("queue.policy.updated", || {
                 let mut headers = of_queue(queue, by);
                 put_rule(&mut headers, policy);
                 headers
             }),
-            Told::Cleared(..) => self.event("queue.policy.cleared", || of_queue(queue, by)),
+            PolicyChange::Cleared(..) => self.event("queue.policy.cleared", || of_queue(queue, by)),
         }
     }
 
     /// The change itself, once it has had its effects. RabbitMQ doesn't tell
     /// that an operator's policy was cleared.
-    pub(in crate::broker) fn policy(&self, vhost: &str, told: Told<'_>, by: &str) {
-        match told {
-            Told::Set(policy) => self.event("policy.set", || {
+    pub(in crate::broker) fn policy(&self, vhost: &str, change: PolicyChange<'_>, by: &str) {
+        match change {
+            PolicyChange::Set(policy) => self.event("policy.set", || {
                 let mut headers = done_in(vhost, "name", &policy.name, by);
                 put_rule(&mut headers, policy);
                 headers
             }),
-            Told::Cleared(PolicyKind::User, name) => {
+            PolicyChange::Cleared(PolicyKind::User, name) => {
                 self.event("policy.cleared", || done_in(vhost, "name", name, by));
             }
-            Told::Cleared(PolicyKind::Operator, _) => {}
+            PolicyChange::Cleared(PolicyKind::Operator, _) => {}
         }
     }
 }

@@ -49,6 +49,14 @@ impl Matched {
         self.policy.is_none() && self.operator.is_none()
     }
 
+    /// The one of a kind.
+    pub(super) fn of(&self, kind: PolicyKind) -> Option<&Arc<Policy>> {
+        match kind {
+            PolicyKind::User => self.policy.as_ref(),
+            PolicyKind::Operator => self.operator.as_ref(),
+        }
+    }
+
     /// What they come to, by key.
     pub fn definition(&self) -> Cow<'_, FieldTable> {
         match (&self.policy, &self.operator) {

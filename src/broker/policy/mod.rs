@@ -9,6 +9,7 @@
 //!                                                                      `--> settings
 //! ```
 
+mod change;
 mod error;
 mod events;
 mod keys;
@@ -18,8 +19,8 @@ mod merge;
 use std::fmt;
 use std::sync::Arc;
 
+pub(super) use self::change::PolicyChange;
 pub use self::error::PolicyError;
-pub(super) use self::events::Told;
 pub use self::matching::Matched;
 pub(super) use self::matching::{Policies, Subject};
 pub(super) use self::merge::with_arguments;

@@ -8,7 +8,7 @@ use crate::base::ids::Batch;
 use crate::broker::access::Applied;
 use crate::broker::change::Change;
 use crate::broker::effects::Effects;
-use crate::broker::policy::{Matched, Policy, PolicyError, PolicyKind, Subject, Told};
+use crate::broker::policy::{Matched, Policy, PolicyChange, PolicyError, PolicyKind, Subject};
 use crate::broker::queue::{Queue, Settings};
 use crate::broker::store::Record;
 use crate::broker::topology::Topology;
@@ -41,7 +41,7 @@ impl Vhost {
                 vhost: Arc::clone(&self.name),
                 policy: policy.clone(),
             };
-            Some(self.change_policies(&change, Told::Set(&policy), effects)?)
+            Some(self.change_policies(&change, PolicyChange::Set(&policy), effects)?)
         };
         Ok(Applied { created, batch })
     }
@@ -66,14 +66,14 @@ impl Vhost {
             kind,
             name: Arc::clone(known.name()),
         };
-        let told = Told::Cleared(kind, name);
-        self.change_policies(&change, told, effects).map(Some)
+        let changed = PolicyChange::Cleared(kind, name);
+        self.change_policies(&change, changed, effects).map(Some)
     }
 
     /// Has policies apply that were restored.
     pub fn apply_policies(&self, effects: &mut Effects) {
         let _one_at_a_time = self.policy_change.lock();
-        let affected = self.affected(&self.topology.read());
+        let affected = self.affected(&self.topology.read(), |_, _| true);
         self.apply(&affected, effects);
     }
 
@@ -86,7 +86,7 @@ impl Vhost {
     fn change_policies(
         &self,
         change: &Change,
-        told: Told<'_>,
+        changed: PolicyChange<'_>,
         effects: &mut Effects,
     ) -> Result<Batch, PolicyError> {
         let topology = self.topology.read();
@@ -95,32 +95,42 @@ impl Vhost {
         }
         self.policies.write().replay(change);
         let batch = self.around.store.append(&[Record::Topology(change)]);
-        let affected = self.affected(&topology);
+        let affected = self.affected(&topology, |subject, noted| changed.concerns(subject, noted));
         drop(topology);
         self.herald
-            .policy_parameter(&self.name, told, effects.actor());
+            .policy_parameter(&self.name, changed, effects.actor());
         self.apply(&affected, effects);
         for (queue, _) in &affected.queues {
-            self.herald.queue_policy(queue, told, effects.actor());
+            self.herald.queue_policy(queue, changed, effects.actor());
         }
-        self.herald.policy(&self.name, told, effects.actor());
+        self.herald.policy(&self.name, changed, effects.actor());
         Ok(batch)
     }
 
-    /// What other policies apply to than are noted. Everything is matched with
-    /// the topology locked for reading alone, and no queue locked.
-    fn affected(&self, topology: &Topology) -> Affected {
+    /// What other policies apply to than are noted, of what `concerns` says may
+    /// be. All is matched with the topology locked for reading alone, and no
+    /// queue locked.
+    fn affected(
+        &self,
+        topology: &Topology,
+        concerns: impl Fn(Subject<'_>, &Matched) -> bool,
+    ) -> Affected {
         let policies = self.policies.read();
+        let others = |subject, noted: &Matched| {
+            let matched = concerns(subject, noted).then(|| policies.matching(subject));
+            matched.filter(|matched| !matched.is(noted))
+        };
         let exchanges = topology.exchange_policies().filter_map(|(name, noted)| {
-            let matched = policies.matching(Subject::Exchange(name));
-            (!matched.is(noted)).then(|| (Arc::clone(name), matched))
+            Some((Arc::clone(name), others(Subject::Exchange(name), noted)?))
         });
-        let queues = topology.queue_policies().filter_map(|(queue, noted)| {
-            // What is held back has its own rules.
-            let is_own = queue.holds_for().is_none();
-            let matched = policies.matching(Subject::queue(queue.spec()));
-            (is_own && !matched.is(noted)).then(|| (Arc::clone(queue), matched))
-        });
+        // What is held back has its own rules.
+        let queues = topology
+            .queue_policies()
+            .filter(|(queue, _)| queue.holds_for().is_none())
+            .filter_map(|(queue, noted)| {
+                let others = others(Subject::queue(queue.spec()), noted)?;
+                Some((Arc::clone(queue), others))
+            });
         Affected {
             exchanges: exchanges.collect(),
             queues: queues.collect(),
