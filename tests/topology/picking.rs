@@ -65,6 +65,19 @@ fn a_consistent_hash_goes_by_weight() {
 }
 
 #[test]
+fn a_destination_that_gets_heavier_takes_keys_and_gives_none() {
+    let even = weighted(&[("a", 2), ("b", 2), ("c", 2)]);
+    let heavy = weighted(&[("a", 2), ("b", 3), ("c", 2)]);
+    let mut taken = 0;
+    for key in keys(2_000) {
+        let (was, is) = (only(&even, "x", &key), only(&heavy, "x", &key));
+        assert!(is == was || is == "b", "{key} went from {was} to {is}");
+        taken += u32::from(is != was);
+    }
+    assert!(taken > 100, "{taken}");
+}
+
+#[test]
 fn a_consistent_hash_takes_no_notice_of_copies() {
     let host = weighted(&[("a", 1), ("b", 1), ("c", 1)]);
     for key in keys(50) {

@@ -29,6 +29,9 @@ const HASH_PROPERTY: &str = "hash-property";
 pub(in crate::broker) struct ConsistentHash {
     by: HashBy,
     destinations: Vec<Destination>,
+    /// Whether all weigh the same. The highest lot wins then: what the weights
+    /// make of it takes ten times as long to find.
+    is_even: bool,
 }
 
 /// What of a message is hashed.
@@ -61,13 +64,21 @@ impl Destination {
         self.target.id()
     }
 
-    /// What it draws for a key: `u^(1/w)` for a `u` from 0 to 1, as a logarithm.
-    /// The highest of several is a destination's with the chance of its weight.
-    fn draw(&self, key: u64) -> f64 {
-        let lot = hash::mixed(key ^ self.seed) >> (u64::BITS - f64::MANTISSA_DIGITS);
-        let even = (lot as f64 + 0.5) / (1_u64 << f64::MANTISSA_DIGITS) as f64;
-        let weight = self.weights.first().map_or(1.0, |(_, weight)| *weight);
-        even.ln() / weight
+    fn weight(&self) -> f64 {
+        self.weights.first().map_or(1.0, |(_, weight)| *weight)
+    }
+
+    /// What it draws for a key.
+    fn lot(&self, key: u64) -> u64 {
+        hash::mixed(key ^ self.seed) >> (u64::BITS - f64::MANTISSA_DIGITS)
+    }
+
+    /// What its weight makes of that: `u^(1/w)` for a `u` from 0 to 1, as a
+    /// logarithm. The highest of several is a destination's with the chance of
+    /// its weight.
+    fn weighted_lot(&self, key: u64) -> f64 {
+        let even = (self.lot(key) as f64 + 0.5) / (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        even.ln() / self.weight()
     }
 }
 
@@ -77,6 +88,7 @@ impl ConsistentHash {
         Self {
             by: HashBy::of(arguments),
             destinations: Vec::new(),
+            is_even: true,
         }
     }
 
@@ -91,6 +103,7 @@ impl ConsistentHash {
                 weights: vec![weight],
             }),
         }
+        self.weigh();
     }
 
     pub(super) fn remove(&mut self, bound: &Bound<'_>) {
@@ -105,6 +118,13 @@ impl ConsistentHash {
                 self.destinations.swap_remove(place);
             }
         }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        let weights = self.destinations.iter().map(Destination::weight);
+        let next = weights.clone().skip(1);
+        self.is_even = weights.zip(next).all(|(one, other)| one == other);
     }
 
     pub(super) fn route(
@@ -120,8 +140,15 @@ impl ConsistentHash {
             return;
         }
         let key = self.by.hash(keys, traits);
-        let drawn = self.destinations.iter().map(|one| (one.draw(key), one));
-        if let Some((_, winner)) = drawn.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+        let all = self.destinations.iter();
+        let winner = if self.is_even {
+            all.max_by_key(|one| one.lot(key))
+        } else {
+            all.map(|one| (one.weighted_lot(key), one))
+                .max_by(|(one, _), (other, _)| one.total_cmp(other))
+                .map(|(_, one)| one)
+        };
+        if let Some(winner) = winner {
             found(&winner.target);
         }
     }
