@@ -6,6 +6,7 @@ mod codec;
 mod disk;
 mod faults;
 mod kill;
+mod lanes;
 mod power;
 mod reclaim;
 mod restart;
