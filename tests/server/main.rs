@@ -33,3 +33,4 @@ mod single_active;
 mod timeouts;
 mod transactions;
 mod users;
+mod waiting;
