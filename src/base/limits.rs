@@ -50,6 +50,10 @@ pub const MESSAGE_INLINE_MAX: usize = 8192;
 pub const PARKED_MESSAGES_MAX: usize = 65_536;
 /// Octets of messages that it looks past.
 pub const PARKED_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+/// How many messages are remembered where duplicates are dropped, unless said.
+pub const DEDUPLICATION_DEFAULT: u64 = 1024;
+/// The most that may be asked for.
+pub const DEDUPLICATION_MAX: u64 = 10_000_000;
 /// Octets of stored messages that a queue keeps in memory, while there is room.
 pub const QUEUE_RESIDENT_HIGH: u64 = 16 * 1024 * 1024;
 /// Octets of messages that such a queue reads back from the store at a time.

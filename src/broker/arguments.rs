@@ -2,7 +2,7 @@
 //! (`semantics` 6.5).
 
 use super::resource::{Resource, precondition};
-use crate::base::limits::{EXPIRY_MS_MAX, QUEUE_PRIORITY_MAX};
+use crate::base::limits::{DEDUPLICATION_MAX, EXPIRY_MS_MAX, QUEUE_PRIORITY_MAX};
 use crate::wire::{FieldTable, FieldValue, Refusal, ReplyCode};
 
 /// The argument that says what type of queue it is.
@@ -13,6 +13,16 @@ pub(super) const MESSAGE_GROUP: &str = "x-message-group";
 pub(super) const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
 /// The argument that says before whom a consumer is served.
 pub(super) const CONSUMER_PRIORITY: &str = "x-priority";
+/// The argument that has duplicates dropped, of queues and exchanges.
+pub(super) const DEDUPLICATION: &str = "x-message-deduplication";
+/// The argument that says how many messages are remembered for that.
+pub(super) const DEDUPLICATION_SIZE: &str = "x-cache-size";
+/// The argument that says for how long, milliseconds; and the header of a message
+/// for which it is to be another time.
+pub(super) const DEDUPLICATION_TTL: &str = "x-cache-ttl";
+/// The argument that names the header with a message's id, and that header when
+/// it names none.
+pub(super) const DEDUPLICATION_HEADER: &str = "x-deduplication-header";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 /// A type of queue.
@@ -94,6 +104,11 @@ const ARGUMENTS: &[Argument] = &[
     argument("x-overflow", BOTH, check_overflow),
     // RabbitMQ has nothing like it.
     argument(MESSAGE_GROUP, BOTH, check_message_group),
+    // Of RabbitMQ's plugin, which doesn't check them, and LavinMQ.
+    argument(DEDUPLICATION, BOTH, check_bool),
+    argument(DEDUPLICATION_SIZE, BOTH, check_deduplication_size),
+    argument(DEDUPLICATION_TTL, BOTH, check_expires),
+    argument(DEDUPLICATION_HEADER, BOTH, check_string),
     argument("x-queue-mode", CLASSIC, check_nothing),
     argument("x-queue-version", CLASSIC, check_queue_version),
     argument("x-single-active-consumer", BOTH, check_bool),
@@ -296,6 +311,15 @@ fn check_message_group(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
         "" => Err("invalid_message_group".into()),
         _ => Ok(()),
     }
+}
+
+fn check_deduplication_size(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {
+    refuse_zero(value)?;
+    let size = count(value)?;
+    if size as u64 > DEDUPLICATION_MAX {
+        return Err(format!("{{value_too_large,{size}}}"));
+    }
+    Ok(())
 }
 
 fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), Term> {

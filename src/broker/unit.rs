@@ -8,16 +8,14 @@
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::queue::{DeadLetter, Entry, Incoming, Pushed, Queue, Settlement};
+use super::queue::{DeadLetter, Entry, Incoming, MessageKey, Pushed, Queue, Reserved, Settlement};
 use super::store::{Record, Store};
 use super::subscriber::HeldSlot;
-use crate::base::ids::QueueId;
 
 /// Operations on queues that are carried out together.
 #[derive(Debug, Default)]
 pub struct Unit {
-    /// Each with what it is stored under.
-    arrivals: Vec<(Arc<Queue>, QueueId, Entry)>,
+    arrivals: Vec<(Arc<Queue>, Reserved)>,
     records: Vec<Record<'static>>,
     /// Queues that messages were taken from, with those to be put back.
     served: Vec<(Arc<Queue>, Vec<Entry>)>,
@@ -31,13 +29,22 @@ impl Unit {
         incoming: &Incoming<'_>,
         effects: &mut Effects,
     ) -> Pushed {
-        match queue.reserve(incoming, effects) {
-            Ok((lane, entry)) => {
-                self.arrivals.push((Arc::clone(queue), lane, entry));
+        let is_own = |key| self.brings(queue, key);
+        match queue.reserve(incoming, &is_own, effects) {
+            Ok(reserved) => {
+                self.arrivals.push((Arc::clone(queue), reserved));
                 Pushed::Taken
             }
             Err(otherwise) => otherwise,
         }
+    }
+
+    /// Whether a message known by `key` comes to a queue.
+    fn brings(&self, queue: &Arc<Queue>, key: MessageKey) -> bool {
+        let mut own = self.arrivals.iter();
+        own.any(|(to, reserved)| {
+            Arc::ptr_eq(to, queue) && reserved.mark.as_ref().is_some_and(|m| m.key() == key)
+        })
     }
 
     /// Settles messages that were handed out. Those that are to be dead-lettered
@@ -60,25 +67,25 @@ impl Unit {
 
     /// Carries nothing out of what was published; nothing was settled.
     pub fn abandon(self) {
-        for (queue, _, entry) in self.arrivals {
-            queue.release(&entry);
+        for (queue, reserved) in self.arrivals {
+            queue.release(&reserved);
         }
     }
 
     /// Carries it all out.
     pub fn commit(self, store: &dyn Store, effects: &mut Effects) {
-        let stored = self.arrivals.iter().filter(|(_, _, entry)| entry.stored);
-        let mut records: Vec<Record<'_>> = stored
-            .map(|(_, lane, entry)| entry.publish(*lane, false))
-            .collect();
+        let mut records: Vec<Record<'_>> = Vec::with_capacity(self.arrivals.len());
+        for (_, reserved) in &self.arrivals {
+            records.extend(reserved.records());
+        }
         records.extend(self.records);
         let batch = (!records.is_empty()).then(|| store.append(&records));
         if let Some(batch) = batch {
             effects.stored(batch);
         }
         drop(records);
-        for (queue, _, entry) in self.arrivals {
-            queue.arrive(entry, batch, effects);
+        for (queue, reserved) in self.arrivals {
+            queue.arrive(reserved, batch, effects);
         }
         for (queue, returned) in self.served {
             queue.put_back(returned, effects);

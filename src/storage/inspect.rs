@@ -25,6 +25,7 @@ use super::summary;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::change::Change;
+use crate::broker::queue::{WINDOW_LANE, deduplicates};
 use crate::broker::spec::QueueSpec;
 use crate::broker::store::{Load, Page, Receiver, Remainder, Stored};
 
@@ -323,6 +324,17 @@ fn count(changes: &[Change], is_meant: impl Fn(&Change) -> bool) -> usize {
     changes.iter().filter(|change| is_meant(change)).count()
 }
 
+/// Without the lane of what the queue remembers, if it does.
+fn message_lanes(
+    lanes: Option<&Vec<(QueueId, Remainder)>>,
+    spec: &QueueSpec,
+) -> Vec<(QueueId, Remainder)> {
+    let remembers = deduplicates(&spec.arguments);
+    let mut lanes = lanes.cloned().unwrap_or_default();
+    lanes.retain(|(lane, _)| !remembers || lane.lane() != WINDOW_LANE);
+    lanes
+}
+
 fn queues(changes: &[Change], index: &Index) -> Vec<QueueReport> {
     let mut lanes = HashMap::<QueueId, Vec<_>>::new();
     for (lane, remainder) in index.remainders() {
@@ -334,7 +346,7 @@ fn queues(changes: &[Change], index: &Index) -> Vec<QueueReport> {
     let report = |vhost: &Arc<str>, id: QueueId, spec: &QueueSpec| QueueReport {
         vhost: vhost.to_string(),
         name: spec.name.to_string(),
-        lanes: lanes.get(&id).cloned().unwrap_or_default(),
+        lanes: message_lanes(lanes.get(&id), spec),
     };
     let declared = changes.iter().filter_map(|change| match change {
         Change::QueueDeclared { vhost, id, spec } => Some(report(vhost, *id, spec)),

@@ -9,6 +9,7 @@
 
 mod concurrent;
 mod dead_letters;
+mod deduplication;
 mod delayed;
 mod features;
 mod groups;

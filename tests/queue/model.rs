@@ -586,7 +586,7 @@ impl Pair {
             ready: self.ready.len() as u64,
             unacked: self.unacked.len() as u64,
             consumers: self.consumers.len() as u64,
-            delayed: 0,
+            ..QueueCounts::default()
         };
         assert_eq!(self.queue.counts(), counts);
         let idle = self.consumers.values().find(|c| c.is_served());

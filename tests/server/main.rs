@@ -16,6 +16,7 @@ mod broker;
 mod client;
 mod closing;
 mod consuming;
+mod deduplication;
 mod durability;
 mod events;
 mod firehose;

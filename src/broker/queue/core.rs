@@ -22,6 +22,7 @@ use slab::Slab;
 use super::backlog::{Entry, Wanted};
 use super::consumers::{ConsumerSlot, ConsumerSpec, Consumers, Detached};
 use super::dead_letter::DeathReason;
+use super::deduplication::{Mark, MessageKey, Window};
 use super::incoming::Incoming;
 use super::notices::Notices;
 use super::ready::Ready;
@@ -72,6 +73,30 @@ pub(super) struct Held {
     pub(super) since: u32,
 }
 
+/// A place given to a message that is to come.
+#[derive(Debug)]
+pub struct Reserved {
+    /// What it is stored under.
+    pub lane: QueueId,
+    /// The message in its place.
+    pub entry: Entry,
+    /// What is remembered of it.
+    pub mark: Option<Mark>,
+}
+
+impl Reserved {
+    /// What the store is told of it.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        let message = self
+            .entry
+            .stored
+            .then(|| self.entry.publish(self.lane, false));
+        message
+            .into_iter()
+            .chain(self.mark.as_ref().and_then(Mark::record))
+    }
+}
+
 /// The state of a queue. Same calls, same state: no clock, no randomness; only
 /// what is in memory of it depends on how much others have there.
 ///
@@ -79,7 +104,7 @@ pub(super) struct Held {
 /// whoever holds the lock sees to both before it lets go.
 #[derive(Debug)]
 pub struct QueueCore {
-    durable: bool,
+    pub(super) durable: bool,
     pub(super) settings: Arc<Settings>,
     /// The last batch that a message went to.
     pub(super) batch: Batch,
@@ -95,7 +120,10 @@ pub struct QueueCore {
     pub(super) dying: Vec<(Entry, DeathReason)>,
     /// What waits for its time, if this is what the queue is for.
     pub(super) schedule: Option<Box<Schedule>>,
-    /// Whether a message that comes may be refused, or has to wait.
+    /// The messages it has had, if it takes none twice.
+    pub(super) window: Option<Box<Window>>,
+    /// Whether a message that comes may be refused, or has to wait, or may have
+    /// come before.
     checks_arrivals: bool,
     /// Whether publishers are refused until there is room again.
     pub(super) refusing: bool,
@@ -120,10 +148,12 @@ impl QueueCore {
         let mut ready = Ready::new(id, settings.priorities, residency);
         ready.group_by(&spec.arguments);
         ready.count_bytes(settings.max_length_bytes.is_some());
+        let window = Window::of(id, &spec.arguments).map(Box::new);
         Self {
             durable: spec.durable,
-            checks_arrivals: settings.is_limited() || schedule.is_some(),
+            checks_arrivals: settings.is_limited() || schedule.is_some() || window.is_some(),
             schedule,
+            window,
             batch: Batch::default(),
             ready,
             held: Slab::new(),
@@ -149,6 +179,7 @@ impl QueueCore {
             unacked: self.held.len() as u64,
             delayed: self.retries.len() + self.schedule.as_ref().map_or(0, |s| s.len()),
             consumers: self.consumers.len() as u64,
+            duplicates: self.window.as_ref().map_or(0, |w| w.duplicates()),
         }
     }
 
@@ -188,6 +219,7 @@ impl QueueCore {
             };
             if consumer.no_ack() {
                 consumer.subscriber().deliver(&delivery, effects);
+                self.keep_marked(None, store, effects);
                 return Pushed::Taken;
             }
             consumer.hold();
@@ -233,7 +265,27 @@ impl QueueCore {
             }
             return Some(Pushed::Taken);
         }
-        self.refuses(incoming, effects).then_some(Pushed::Refused)
+        self.check_room(incoming, &|_| false, effects)
+    }
+
+    /// What becomes of a message that has come before, or for which there is no
+    /// room; `is_own` is for [`QueueCore::recognise`].
+    fn check_room(
+        &mut self,
+        incoming: &Incoming<'_>,
+        is_own: &dyn Fn(MessageKey) -> bool,
+        effects: &mut Effects,
+    ) -> Option<Pushed> {
+        if let Some(pushed) = self.recognise(incoming, is_own, effects) {
+            return Some(pushed);
+        }
+        if !self.refuses(incoming, effects) {
+            return None;
+        }
+        if let Some(mark) = self.take_mark() {
+            self.release_mark(&mark);
+        }
+        Some(Pushed::Refused)
     }
 
     /// Gives a message its place, detached.
@@ -259,57 +311,84 @@ impl QueueCore {
     /// Gives a message to the store if it has to survive.
     fn keep(&mut self, entry: &Entry, delivered: bool, store: &dyn Store, effects: &mut Effects) {
         if !entry.stored {
-            return;
+            return self.keep_marked(None, store, effects);
         }
         let lane = self.ready.lane(entry.priority);
-        self.batch = store.append(&[entry.publish(lane.id, delivered)]);
-        effects.stored(self.batch);
+        let record = entry.publish(lane.id, delivered);
+        if self.window.is_some() {
+            self.keep_marked(Some(record), store, effects);
+        } else {
+            self.batch = store.append(&[record]);
+            effects.stored(self.batch);
+        }
         if delivered {
+            let lane = self.ready.lane(entry.priority);
             lane.handed_out_at_once(entry.position);
         }
     }
 
     /// Gives a message its place, to which it comes with [`QueueCore::arrive`]
-    /// once it is in the store, and says what it is stored under.
+    /// once it is in the store. `is_own` says whether one of that id comes in the
+    /// same unit.
     ///
     /// # Errors
-    /// What became of it when it doesn't get one: the queue is gone, or has no room.
+    /// What became of it when it doesn't get one: the queue is gone, has no room,
+    /// or has had it already.
     pub fn reserve(
         &mut self,
         incoming: &Incoming<'_>,
+        is_own: &dyn Fn(MessageKey) -> bool,
         effects: &mut Effects,
-    ) -> Result<(QueueId, Entry), Pushed> {
+    ) -> Result<Reserved, Pushed> {
         if self.deleted {
             return Err(Pushed::Taken);
         }
         if self.schedule.is_some() {
             let entry = self.enter_schedule(incoming, effects.now());
             let entry = entry.ok_or(Pushed::Taken)?;
-            return Ok((self.ready.lane(entry.priority).id, entry));
+            return Ok(self.reserved(entry));
         }
-        if self.checks_arrivals && self.refuses(incoming, effects) {
-            return Err(Pushed::Refused);
+        if self.checks_arrivals
+            && let Some(pushed) = self.check_room(incoming, is_own, effects)
+        {
+            return Err(pushed);
         }
         let entry = self.enter(incoming, effects.now());
         if entry.stored {
             self.ready.reserve(entry.priority, entry.position);
         }
-        Ok((self.ready.lane(entry.priority).id, entry))
+        Ok(self.reserved(entry))
+    }
+
+    fn reserved(&mut self, entry: Entry) -> Reserved {
+        Reserved {
+            lane: self.ready.lane(entry.priority).id,
+            entry,
+            mark: self.take_mark(),
+        }
     }
 
     /// Takes a place back that was given to a message that doesn't come.
-    pub fn release_place(&mut self, entry: &Entry) {
+    pub fn release_place(&mut self, reserved: &Reserved) {
+        let entry = &reserved.entry;
         let lane = self.ready.lane(entry.priority);
         lane.backlog.release(entry.position);
+        if let Some(mark) = &reserved.mark {
+            self.release_mark(mark);
+        }
     }
 
     /// Takes a message that had its place given; `batch` is what it went to
     /// the store with, if it did.
-    pub fn arrive(&mut self, entry: Entry, batch: Option<Batch>) {
+    pub fn arrive(&mut self, reserved: Reserved, batch: Option<Batch>) {
         if self.deleted {
             return;
         }
         self.batch = self.batch.max(batch.unwrap_or_default());
+        let Reserved { entry, mark, .. } = reserved;
+        if let Some(mark) = mark {
+            self.mark_arrived(&mark);
+        }
         if self.schedule.is_some() {
             return self.put_on_schedule(entry);
         }
@@ -480,7 +559,8 @@ impl QueueCore {
             self.ready.count_bytes(bytes);
         }
         self.consumers.configure(settings.consumer_timeout);
-        self.checks_arrivals = settings.is_limited() || self.schedule.is_some();
+        self.checks_arrivals =
+            settings.is_limited() || self.schedule.is_some() || self.window.is_some();
         self.settings = settings;
         self.make_room();
     }
@@ -495,6 +575,7 @@ impl QueueCore {
         self.timeouts = Timeouts::default();
         self.retries = Retries::default();
         self.schedule = None;
+        self.window = None;
         self.wake_waiting(effects);
         let ready = self.ready.len();
         self.ready.clear();

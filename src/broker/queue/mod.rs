@@ -7,6 +7,7 @@ mod consumers;
 mod core;
 mod dead_letter;
 mod deadlines;
+mod deduplication;
 mod groups;
 mod incoming;
 mod lane;
@@ -26,14 +27,16 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use self::backlog::Entry;
 pub use self::consumers::{ConsumerSlot, ConsumerSpec, has_single_active};
-pub use self::core::{Pause, QueueCore, Settlement};
+pub use self::core::{Pause, QueueCore, Reserved, Settlement};
 pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason, is_cycle};
+pub use self::deduplication::{Mark, MessageKey, WINDOW_LANE, deduplicates};
 pub use self::incoming::Incoming;
 pub use self::residency::{Marks, Residency};
 pub use self::retries::{Delayed, DelayedRetry};
 pub use self::settings::{Overflow, Priorities, Settings};
 
 use self::consumers::Detached;
+use self::deduplication::read_all;
 use self::timeouts::Late;
 use super::attempts::ReturnCause;
 use super::delay::holds_for;
@@ -62,6 +65,8 @@ pub struct QueueCounts {
     pub delayed: u64,
     /// Consumers attached.
     pub consumers: u64,
+    /// Messages dropped because they had come before, since it was started.
+    pub duplicates: u64,
 }
 
 /// The answer to who asks for one message.
@@ -251,36 +256,37 @@ impl Queue {
     }
 
     /// Gives a message its place, to which it comes with [`Queue::arrive`] once
-    /// it is in the store, and says what it is stored under.
+    /// it is in the store. `is_own` says whether one of that id comes along.
     ///
     /// # Errors
     /// What became of it when it doesn't get one.
     pub(super) fn reserve(
         self: &Arc<Self>,
         incoming: &Incoming<'_>,
+        is_own: &dyn Fn(MessageKey) -> bool,
         effects: &mut Effects,
-    ) -> Result<(QueueId, Entry), Pushed> {
+    ) -> Result<Reserved, Pushed> {
         let mut core = self.core.lock();
-        let reserved = core.reserve(incoming, effects);
+        let reserved = core.reserve(incoming, is_own, effects);
         self.hand_over_dying(&mut core, effects);
         reserved
     }
 
     /// Takes a place back that was given to a message that doesn't come.
-    pub(super) fn release(&self, entry: &Entry) {
-        self.core.lock().release_place(entry);
+    pub(super) fn release(&self, reserved: &Reserved) {
+        self.core.lock().release_place(reserved);
     }
 
     /// Takes a message that had its place given, then serves whoever waits.
     /// `batch` is what it went to the store with, if it did.
     pub(super) fn arrive(
         self: &Arc<Self>,
-        entry: Entry,
+        reserved: Reserved,
         batch: Option<Batch>,
         effects: &mut Effects,
     ) {
         let mut core = self.core.lock();
-        core.arrive(entry, batch);
+        core.arrive(reserved, batch);
         core.make_room();
         self.serve(core, effects);
     }
@@ -494,8 +500,13 @@ impl Queue {
 
     /// Leaves to the store what it held in one of the queue's lanes. For recovery,
     /// before anybody uses the queue: messages are read back when they are asked
-    /// for.
+    /// for, but what it remembers of those it has had is read now.
     pub fn restore(&self, lane: QueueId, remainder: Remainder) {
+        let remembers = self.core.lock().expects_marks(lane, remainder);
+        if remembers {
+            let take = |page| self.core.lock().recall(page);
+            return read_all(&*self.store, lane, remainder, take);
+        }
         self.core.lock().restore(lane, remainder);
     }
 

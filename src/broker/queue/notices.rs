@@ -50,6 +50,11 @@ impl Notices {
         self.records.push(Record::Deliver { queue: lane, up_to });
     }
 
+    /// What others have to tell.
+    pub(super) fn add(&mut self, from: &mut Vec<Record<'static>>) {
+        self.records.append(from);
+    }
+
     /// Tells the store, all in one.
     pub(super) fn send(&mut self, store: &dyn Store, effects: &mut Effects) {
         if !self.records.is_empty() {

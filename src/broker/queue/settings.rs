@@ -2,6 +2,7 @@
 //! once.
 
 use super::dead_letter::DeadLetterTarget;
+use super::deduplication::{WINDOW_LANE, deduplicates};
 use super::retries::DelayedRetry;
 use crate::base::limits::{QUORUM_DELIVERY_LIMIT, QUORUM_PRIORITIES};
 use crate::broker::arguments::{self, QueueType};
@@ -113,7 +114,7 @@ impl Settings {
             max_length: positive("x-max-length"),
             max_length_bytes: positive("x-max-length-bytes"),
             overflow: overflow.for_type(quorum),
-            priorities: priorities(quorum, positive("x-max-priority")),
+            priorities: priorities(quorum, positive("x-max-priority"), deduplicates(arguments)),
             delivery_limit: delivery_limit(quorum, number("x-delivery-limit")),
             delayed_retry: DelayedRetry::from_arguments(arguments),
             consumer_timeout: positive("x-consumer-timeout"),
@@ -156,11 +157,15 @@ impl Overflow {
 }
 
 /// A classic queue has the levels asked for, a quorum queue always the same.
-fn priorities(quorum: bool, highest: Option<u64>) -> Option<Priorities> {
+fn priorities(quorum: bool, highest: Option<u64>, deduplicates: bool) -> Option<Priorities> {
     if quorum {
         return Some(QUORUM_PRIORITIES).map(|(highest, usual)| Priorities { highest, usual });
     }
-    let highest = u8::try_from(highest?).unwrap_or(u8::MAX);
+    let mut highest = u8::try_from(highest?).unwrap_or(u8::MAX);
+    if deduplicates {
+        // The last lane isn't for messages.
+        highest = highest.min(WINDOW_LANE - 1);
+    }
     (highest > 0).then_some(Priorities { highest, usual: 0 })
 }
 
