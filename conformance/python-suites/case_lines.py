@@ -4,8 +4,7 @@ CASE_PREFIX, if given, is cut off the front of each case's name.
 
 CASE_RACES, if given, is a file of cases that are left out, since they lose a
 race within the client as often as not, whatever the broker; `*` stands for any
-text. CASE_LIMITS, if given, is a file of test functions and the seconds that
-each may take, for tests that wait without an end for what Harrier doesn't do yet.
+text.
 """
 
 import os
@@ -27,7 +26,6 @@ def entries_of(variable):
 
 
 RACES = [".*".join(map(re.escape, case.split("*"))) for (case,) in entries_of("CASE_RACES")]
-LIMITS_S = {function: float(seconds) for function, seconds in entries_of("CASE_LIMITS")}
 # Reports of the running case: setup, call, teardown.
 reports = {}
 
@@ -75,8 +73,5 @@ def pytest_collectreport(report):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        limit_s = LIMITS_S.get(getattr(item, "originalname", item.name))
-        if limit_s is not None:
-            item.add_marker(pytest.mark.timeout(limit_s))
         if any(re.fullmatch(race, case_name(item.nodeid)) for race in RACES):
             item.add_marker(pytest.mark.skip(reason="a race within the client"))

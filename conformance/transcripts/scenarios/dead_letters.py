@@ -272,6 +272,36 @@ def x_death_from_the_client(s: Session) -> None:
     c.get(dead)
 
 
+@variants(
+    nack_classic=("classic", "basic.nack"),
+    reject_classic=("classic", "basic.reject"),
+    recover_classic=("classic", "basic.recover"),
+    close_classic=("classic", "channel.close"),
+    nack_quorum=("quorum", "basic.nack"),
+    reject_quorum=("quorum", "basic.reject"),
+    recover_quorum=("quorum", "basic.recover"),
+    close_quorum=("quorum", "channel.close"),
+)
+def pushed_out_after_a_return(s: Session, choice: tuple[str, str]) -> None:
+    """Whether a dead letter is redelivered depends on how the message came back before it died."""
+    kind, method = choice
+    c = s.channel(confirm=True)
+    jobs, dead = declare_pair(s, c, kind, x_max_length=1)
+    consumer = s.channel()
+    c.put(jobs, "1")
+    consumer.get(jobs)
+    if method == "channel.close":
+        consumer.close()
+    elif method == "basic.recover":
+        consumer.call(method, requeue=True)
+    else:
+        consumer.send(method, delivery_tag=1, requeue=True)
+    c.until_count(jobs, 1)
+    c.put(jobs, "2")
+    c.until_count(dead, 1)
+    c.get(dead)
+
+
 @scenario
 def order_of_many(s: Session) -> None:
     """Dead letters come in the order in which they died."""

@@ -169,6 +169,34 @@ def reject_publish_quorum(s: Session) -> None:
 
 
 @scenario
+def reject_publish_quorum_was_full(s: Session) -> None:
+    """Full once is full until four fifths, also when nobody published in between."""
+    (jobs,) = s.names("jobs")
+    c = s.channel(confirm=True)
+    c.declare(jobs, x_queue_type="quorum", x_max_length=1, x_overflow="reject-publish")
+    c.put(jobs, "1", "2")
+    c.get(jobs, no_ack=True)
+    c.put(jobs, "3")
+    c.get(jobs, no_ack=True)
+    c.put(jobs, "4")
+
+
+@scenario
+def reject_publish_quorum_filled_by_returns(s: Session) -> None:
+    """Messages that come back count, too."""
+    (jobs,) = s.names("jobs")
+    c = s.channel(confirm=True)
+    c.declare(jobs, x_queue_type="quorum", x_max_length=2, x_overflow="reject-publish")
+    c.put(jobs, "1", "2")
+    c.get(jobs)
+    c.get(jobs)
+    c.put(jobs, "3", "4")
+    c.nack(2, multiple=True)
+    c.until_count(jobs, 4)
+    c.put(jobs, "5")
+
+
+@scenario
 def drop_head_with_priorities(s: Session) -> None:
     """The head is the oldest of the highest priority."""
     jobs, dead = s.names("jobs", "dead")
