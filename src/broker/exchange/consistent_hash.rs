@@ -30,7 +30,7 @@ pub(in crate::broker) struct ConsistentHash {
     by: HashBy,
     destinations: Vec<Destination>,
     /// Whether all weigh the same. The highest lot wins then: what the weights
-    /// make of it takes ten times as long to find.
+    /// make of it takes twice as long to find.
     is_even: bool,
 }
 
