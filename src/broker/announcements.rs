@@ -122,6 +122,7 @@ impl Announcement {
             persistent: self.is_event,
             dead_lettered: false,
             rejected: false,
+            blind_copies: &[],
             body: Body::Shared(self.body.clone()),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::effects::Effects;
+use super::message::blind_keys;
 use super::publishing::{Copies, expiration_ms};
 use super::queue::{DeadLetter, DeadLetterTarget, Incoming, Queue, is_cycle};
 use super::routing::{RawTraits, RoutingKeys};
@@ -72,9 +73,12 @@ fn republish(
     let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
     let headers = letter.headers(effects.now());
     let properties = letter.properties(&headers);
-    let content = letter.content(&target.exchange, routing_key, &properties);
-    let incoming = Incoming::new(content);
     let with_copies = target.routing_key.is_none();
+    let mut content = letter.content(&target.exchange, routing_key, &properties);
+    if !with_copies {
+        content.blind_copies = &[];
+    }
+    let incoming = Incoming::new(content);
     for queue in &targets(vhost, &target.exchange, routing_key, with_copies, &incoming) {
         if is_cycle(&headers, queue.name()) {
             let (from, to) = (&**letter.queue().name(), &**queue.name());
@@ -121,7 +125,10 @@ fn targets(
         .filter(|_| with_copies)
         .and_then(|properties| Copies::from_properties(&properties).ok().flatten())
         .unwrap_or_default();
-    let keys: Vec<&[u8]> = copies.keys.iter().map(|key| &key[..]).collect();
+    let blind_copies = incoming.view().blind_copies;
+    let blind = blind_keys(blind_copies).filter(|_| with_copies);
+    let keys = copies.keys.iter().map(|key| &key[..]);
+    let keys: Vec<&[u8]> = keys.chain(blind).collect();
     let mut queues = Vec::new();
     let _missing = vhost.route(
         exchange,

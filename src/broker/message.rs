@@ -9,7 +9,8 @@
 //!   +----------+-------------+------------------+-----------------+
 //! ```
 //!
-//! Numbers are big-endian. The same octets go to disk as they are. A body over
+//! With flag 16 the keys of blind copies come before the body: their length (u32)
+//! and then each with a length of its own (u16). Numbers are big-endian. The same octets go to disk as they are. A body over
 //! [`MESSAGE_INLINE_MAX`] isn't copied in but kept beside the record.
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ const CHAINED: u8 = 2;
 const DEAD_LETTERED: u8 = 4;
 /// A consumer rejected it in a queue it was dead-lettered from since.
 const REJECTED: u8 = 8;
+/// It has blind copies.
+const BLIND_COPIES: u8 = 16;
 
 /// What a publisher sent, still borrowed from where it was read.
 #[derive(Debug, Clone)]
@@ -43,6 +46,9 @@ pub struct Content<'a> {
     pub persistent: bool,
     /// Whether the broker republishes it from a queue where it died.
     pub dead_lettered: bool,
+    /// The keys of its `BCC` header, which nobody it is delivered to sees, as
+    /// [`blind_keys`] takes them apart: it is dead-lettered by them, too.
+    pub blind_copies: &'a [u8],
     /// Whether a consumer rejected it on its way here: it counts as handed out
     /// before in every queue it comes to from then on.
     pub rejected: bool,
@@ -57,6 +63,7 @@ impl<'a> Content<'a> {
             exchange: self.exchange.as_bytes(),
             routing_key: self.routing_key.as_bytes(),
             properties: self.properties,
+            blind_copies: self.blind_copies,
             body: self.body.as_slice(),
             shared_body: self.body.as_shared(),
         }
@@ -72,6 +79,8 @@ pub struct MessageView<'a> {
     pub routing_key: &'a [u8],
     /// Property flags and properties, raw.
     pub properties: &'a [u8],
+    /// The keys of blind copies, as [`blind_keys`] takes them apart.
+    pub blind_copies: &'a [u8],
     /// The body.
     pub body: &'a [u8],
     /// The body again, when it can be had without copying.
@@ -103,6 +112,11 @@ impl Message {
                 0
             }
             | if content.rejected { REJECTED } else { 0 };
+        let blind_len = (content.blind_copies.len() as u32).to_be_bytes();
+        let (flags, blind_len) = match content.blind_copies {
+            [] => (flags, &[][..]),
+            _ => (flags | BLIND_COPIES, &blind_len[..]),
+        };
         let properties_len = content.properties.len() as u32;
         let fixed = [flags, exchange.len() as u8, key.len() as u8, 0];
         let record = concatenated(&[
@@ -111,6 +125,8 @@ impl Message {
             exchange,
             key,
             content.properties,
+            blind_len,
+            content.blind_copies,
             inline,
         ]);
         Self { record, chained }
@@ -187,15 +203,22 @@ impl Message {
 
     fn try_parts(&self) -> Option<MessageView<'_>> {
         let (fixed, rest) = self.record.split_first_chunk::<FIXED_LEN>()?;
-        let [_, exchange_len, key_len, _, p0, p1, p2, p3] = *fixed;
+        let [flags, exchange_len, key_len, _, p0, p1, p2, p3] = *fixed;
         let properties_len = u32::from_be_bytes([p0, p1, p2, p3]) as usize;
         let (exchange, rest) = rest.split_at_checked(exchange_len.into())?;
         let (routing_key, rest) = rest.split_at_checked(key_len.into())?;
-        let (properties, body) = rest.split_at_checked(properties_len)?;
+        let (properties, rest) = rest.split_at_checked(properties_len)?;
+        let (blind_copies, body) = if flags & BLIND_COPIES == 0 {
+            (&[][..], rest)
+        } else {
+            let (len, rest) = rest.split_first_chunk()?;
+            rest.split_at_checked(u32::from_be_bytes(*len) as usize)?
+        };
         Some(MessageView {
             exchange,
             routing_key,
             properties,
+            blind_copies,
             body,
             shared_body: None,
         })
@@ -206,9 +229,31 @@ const EMPTY: MessageView<'static> = MessageView {
     exchange: &[],
     routing_key: &[],
     properties: crate::wire::properties::NO_PROPERTIES,
+    blind_copies: &[],
     body: &[],
     shared_body: None,
 };
+
+/// The keys in `blind_copies`.
+pub fn blind_keys(mut blind_copies: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (len, rest) = blind_copies.split_first_chunk()?;
+        let (key, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        blind_copies = rest;
+        Some(key)
+    })
+}
+
+/// Puts `keys` together for [`blind_keys`]. One that is longer than 65,535 octets
+/// is left out: no queue or binding has such a key.
+pub fn put_blind_keys<'k>(out: &mut Vec<u8>, keys: impl IntoIterator<Item = &'k [u8]>) {
+    for key in keys {
+        if let Ok(len) = u16::try_from(key.len()) {
+            out.extend_from_slice(&len.to_be_bytes());
+            out.extend_from_slice(key);
+        }
+    }
+}
 
 /// The octets of `parts` in one allocation. Filled in place: a `Vec` would be
 /// copied once more to become shared.

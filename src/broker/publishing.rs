@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::message::put_blind_keys;
 use crate::wire::{FieldTable, FieldValue, Properties, Refusal, ReplyCode};
 
 /// The longest time to live, milliseconds: ten years.
@@ -12,6 +13,8 @@ const EXPIRATION_MAX_MS: u64 = 315_360_000_000;
 pub struct Copies {
     /// The keys of its `CC` and `BCC` headers.
     pub keys: Vec<Bytes>,
+    /// Those of its `BCC` header, put together by [`put_blind_keys`].
+    pub blind_copies: Vec<u8>,
     /// Its properties without the `BCC` header, when it had one.
     pub properties: Option<BytesMut>,
 }
@@ -38,7 +41,10 @@ impl Copies {
         })?;
         let mut copies = Self::default();
         copies.add(&headers, "CC")?;
+        let seen = copies.keys.len();
         copies.add(&headers, "BCC")?;
+        let blind = copies.keys.iter().skip(seen).map(|key| &key[..]);
+        put_blind_keys(&mut copies.blind_copies, blind);
         if headers.remove("BCC").is_some() {
             copies.properties = Some(properties.with_headers(&headers));
         }

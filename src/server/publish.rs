@@ -223,10 +223,16 @@ impl Session {
             Some(_) => Copies::from_properties(parsed)?,
             None => None,
         };
-        let (copies, without_bcc) = copies.map(|c| (c.keys, c.properties)).unzip();
+        let has_copies = copies.is_some();
+        let Copies {
+            keys,
+            blind_copies,
+            properties: without_bcc,
+        } = copies.unwrap_or_default();
         Ok(Checked {
-            copies,
-            properties: without_bcc.flatten().or(properties),
+            copies: has_copies.then_some(keys),
+            blind_copies,
+            properties: without_bcc.or(properties),
             expiration,
         })
     }
@@ -237,6 +243,8 @@ impl Session {
 struct Checked {
     /// The keys it is to be routed by besides its own, if it has such headers.
     copies: Option<Vec<Bytes>>,
+    /// Those of them that nobody sees, put together.
+    blind_copies: Vec<u8>,
     /// Its properties, when they aren't those it came with.
     properties: Option<BytesMut>,
     /// Milliseconds after which it expires.
@@ -253,6 +261,7 @@ impl Checked {
             persistent: publish.parsed.is_persistent(),
             dead_lettered: false,
             rejected: false,
+            blind_copies: &self.blind_copies,
             body: publish.body.clone(),
         };
         Incoming::new(content).expiring(self.expiration)

@@ -341,6 +341,7 @@ fn message(fill: u8, size: usize) -> Message {
         persistent: true,
         dead_lettered: false,
         rejected: false,
+        blind_copies: &[],
         body: Body::Borrowed(&vec![fill; size]),
     })
 }

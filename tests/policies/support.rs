@@ -110,6 +110,7 @@ impl Host {
             persistent: false,
             dead_lettered: false,
             rejected: false,
+            blind_copies: &[],
             body: Body::Borrowed(body.as_bytes()),
         };
         let pushed = queue.push(&Incoming::new(content), &mut self.effects);

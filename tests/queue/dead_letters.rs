@@ -9,6 +9,7 @@ use harrier::broker::attempts::ReturnCause;
 use harrier::broker::dead_lettering::drain_dead_letters;
 use harrier::broker::effects::Effects;
 use harrier::broker::message::Content;
+use harrier::broker::publishing::Copies;
 use harrier::broker::queue::{Got, Incoming, Queue, Settlement, Surroundings};
 use harrier::broker::store::{NullStore, Store};
 use harrier::broker::vhost::{QueueIds, Vhost};
@@ -65,6 +66,11 @@ impl Host {
     }
 
     fn push(&mut self, queue: &Arc<Queue>, key: &str, properties: &[u8]) {
+        let parsed = Properties::parse(properties).unwrap();
+        let copies = Copies::from_properties(&parsed)
+            .unwrap()
+            .unwrap_or_default();
+        let properties = copies.properties.as_deref().unwrap_or(properties);
         let content = Content {
             exchange: "orders",
             routing_key: key,
@@ -72,6 +78,7 @@ impl Host {
             persistent: Properties::parse(properties).unwrap().is_persistent(),
             dead_lettered: false,
             rejected: false,
+            blind_copies: &copies.blind_copies,
             body: Body::Borrowed(b"body"),
         };
         queue.push(&Incoming::new(content), &mut self.effects);
@@ -276,19 +283,22 @@ fn what_a_client_wrote_as_x_death_is_replaced() {
 
 #[test]
 fn copies_follow_unless_the_queue_has_a_key_for_its_dead() {
-    let headers = FieldTable::from_iter([("CC", keys(&["copy"]))]);
+    let headers = FieldTable::from_iter([("CC", keys(&["copy"])), ("BCC", keys(&["blind"]))]);
     let properties = Properties::default().with_headers(&headers);
-    for (own_key, expected) in [(true, (1, 1, 0)), (false, (0, 0, 1))] {
+    for (own_key, expected) in [(true, (1, 1, 1, 0)), (false, (0, 0, 0, 1))] {
         let mut host = Host::new();
         let q = host.queue("q", (!own_key).then_some("dead"));
-        let [to, copy, dead] = ["to", "copy", "dead"].map(|name| host.queue(name, None));
+        let names = ["to", "copy", "blind", "dead"];
+        let [to, copy, blind, dead] = names.map(|name| host.queue(name, None));
         host.push(&q, "to", &properties);
         host.reject(&q, NOW);
         let ready = |queue: &Arc<Queue>| queue.counts().ready;
-        assert_eq!((ready(&to), ready(&copy), ready(&dead)), expected);
-        let found = host.take(if own_key { &copy } else { &dead }).unwrap();
+        let all = (ready(&to), ready(&copy), ready(&blind), ready(&dead));
+        assert_eq!(all, expected);
+        let found = host.take(if own_key { &blind } else { &dead }).unwrap();
         assert_eq!(found.routing_key, if own_key { "to" } else { "dead" });
         assert_eq!(found.headers.get("CC"), Some(&keys(&["copy"])));
+        assert_eq!(found.headers.get("BCC"), None, "nobody is to see it");
         let death = &deaths(&found.headers)[0];
         assert_eq!(death.get("routing-keys"), Some(&keys(&["to", "copy"])));
     }

@@ -110,6 +110,7 @@ impl Host {
             persistent: true,
             dead_lettered: false,
             rejected: false,
+            blind_copies: &[],
             body: Body::Borrowed(&body),
         });
         let mut queues = Vec::new();

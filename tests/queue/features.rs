@@ -209,6 +209,7 @@ impl Pair {
             persistent,
             dead_lettered: false,
             rejected: false,
+            blind_copies: &[],
             body: Body::Borrowed(&body),
         };
         let incoming = Incoming::new(content).expiring(expiration);

@@ -197,6 +197,7 @@ impl Pair {
             persistent: message.persistent,
             dead_lettered: false,
             rejected: false,
+            blind_copies: &[],
             body: Body::Borrowed(&number),
         });
         offer(&incoming, &mut self.effects);

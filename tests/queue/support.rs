@@ -101,6 +101,7 @@ pub fn content(number: &[u8; 4], persistent: bool) -> Content<'_> {
         persistent,
         dead_lettered: false,
         rejected: false,
+        blind_copies: &[],
         body: Body::Borrowed(number),
     }
 }

@@ -132,6 +132,7 @@ pub fn message(number: u64, size: usize) -> Message {
         persistent: true,
         dead_lettered: false,
         rejected: false,
+        blind_copies: &[],
         body: Body::Borrowed(&body),
     })
 }

@@ -326,6 +326,7 @@ fn delivered_from(host: &Host, queue: &str, body: &[u8]) {
         exchange: b"x",
         routing_key: b"k",
         properties: &[0, 0],
+        blind_copies: &[],
         body,
         shared_body: None,
     };

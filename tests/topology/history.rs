@@ -40,6 +40,7 @@ fn publish_with(host: &mut Host, to: &str, key: &str, body: &str, headers: Field
         persistent: false,
         dead_lettered: false,
         rejected: false,
+        blind_copies: &[],
         body: Body::Borrowed(body.as_bytes()),
     });
     let keys: Vec<&[u8]> = copies.keys.iter().map(|key| &key[..]).collect();

@@ -182,6 +182,7 @@ impl DeadLetter {
             persistent: self.message().is_persistent(),
             dead_lettered: self.message().is_dead_lettered(),
             rejected: self.message().is_rejected(),
+            blind_copies: view.blind_copies,
             body: view
                 .shared_body
                 .map_or(Body::Borrowed(view.body), |b| Body::Shared(b.clone())),
@@ -203,6 +204,7 @@ impl DeadLetter {
             persistent: self.message().is_persistent(),
             dead_lettered: true,
             rejected: self.was_rejected(),
+            blind_copies: view.blind_copies,
             body: view
                 .shared_body
                 .map_or(Body::Borrowed(view.body), |b| Body::Shared(b.clone())),

@@ -310,6 +310,7 @@ fn message_of(MessageKey(key): MessageKey) -> Message {
         persistent: true,
         dead_lettered: false,
         rejected: false,
+        blind_copies: &[],
         body: Body::Borrowed(&key),
     })
 }
