@@ -331,8 +331,8 @@ impl Session {
     /// or nothing.
     ///
     /// # Errors
-    /// 406 when a queue refused one of the messages: nothing has reached the
-    /// store then (`semantics` 8.4).
+    /// 406 when a queue refused one of the messages: nothing has reached anybody
+    /// then (`semantics` 8.4).
     pub(super) fn commit(&mut self, number: u16, transaction: &Transaction) -> Result<(), Refusal> {
         let mut unit = Unit::default();
         let mut refused = false;
@@ -341,18 +341,20 @@ impl Session {
             for queue in &held.targets {
                 refused |= unit.publish(queue, &incoming, &mut self.effects) == Pushed::Refused;
             }
-            for address in &held.replies {
-                let reply = held.message.view();
-                self.vhost
-                    .replies()
-                    .deliver(address, &reply, &mut self.effects);
-            }
         }
         if refused {
             unit.abandon();
             self.see_to_effects();
             let text = "partial tx completion";
             return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
+        }
+        for held in &transaction.publishes {
+            let reply = held.message.view();
+            for address in &held.replies {
+                self.vhost
+                    .replies()
+                    .deliver(address, &reply, &mut self.effects);
+            }
         }
         let mut shares = std::mem::take(&mut self.shares);
         for settle in &transaction.settles {

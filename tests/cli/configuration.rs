@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Command};
 use harrier::base::config::Config;
@@ -38,6 +39,25 @@ fn the_shipped_file_says_what_the_defaults_are() {
     assert_eq!(same_place, from_nothing);
     assert_eq!(from_nothing, Config::default());
     assert_eq!(file_log, log);
+}
+
+/// Clients are set up for these (`semantics` 18).
+#[test]
+fn defaults_are_rabbitmqs() {
+    let config = Config::default();
+    assert_eq!(config.amqp.port(), 5672);
+    assert_eq!(config.heartbeat, 60);
+    assert_eq!(config.channel_max, 2047);
+    assert_eq!(config.frame_max, 131_072);
+    assert_eq!(config.handshake_timeout, Duration::from_secs(10));
+    assert_eq!(config.max_message_size, 16 * 1024 * 1024);
+    assert_eq!(config.consumer_timeout, 30 * 60 * 1000);
+    assert_eq!(config.default_consumer_prefetch, 0);
+    assert_eq!(config.vm_memory_high_watermark, 0.6);
+    let user = (&*config.default_user, &*config.default_pass);
+    assert_eq!((user, &*config.default_vhost), (("guest", "guest"), "/"));
+    assert_eq!(config.loopback_users, ["guest"]);
+    assert_eq!(config.default_queue_type, "classic");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use harrier::broker::dead_lettering::see_to_effects;
 use harrier::broker::queue::Pushed;
 use harrier::broker::spec::{BindingSpec, Destination};
 use harrier::wire::FieldTable;
+use harrier::wire::method::QueueDeclare;
 
 use crate::support::{Host, ME, number, policy};
 
@@ -115,6 +116,37 @@ fn a_queue_goes_when_nobody_has_used_it_since_the_policy_came() {
         assert!(!host.vhost.has_queue("q"), "{kind}");
         let declared_later = host.queue("q", kind, &[]);
         assert!(!declared_later.is_unused(host.effects.now()));
+    }
+}
+
+#[test]
+fn whoever_declares_a_queue_asks_for_it_or_takes_from_it_uses_it() {
+    for kind in ["classic", "quorum"] {
+        let mut host = Host::new();
+        let queue = host.queue("q", kind, &[]);
+        host.set(policy("p", "q", &[("expires", number(1_000))]));
+        let passive = QueueDeclare {
+            queue: "q",
+            passive: true,
+            ..QueueDeclare::default()
+        };
+        host.set_time(900);
+        assert!(!queue.is_unused(host.effects.now()));
+        host.vhost
+            .declare_queue(&passive, ME, String::new, &mut host.effects)
+            .unwrap();
+        host.set_time(1_800);
+        assert!(!queue.is_unused(host.effects.now()), "{kind}");
+        host.queue("q", kind, &[]);
+        host.set_time(2_700);
+        assert!(!queue.is_unused(host.effects.now()), "{kind}");
+        assert!(host.drain(&queue).is_empty());
+        host.set_time(3_699);
+        assert!(!queue.is_unused(host.effects.now()), "{kind}");
+        // Publishing is no use.
+        host.push(&queue, "x");
+        host.set_time(3_700);
+        assert!(queue.is_unused(host.effects.now()), "{kind}");
     }
 }
 

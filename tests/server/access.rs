@@ -1,11 +1,12 @@
 //! What each method has to be permitted, over sockets (`semantics` 5, 8.1).
 
+use bytes::BytesMut;
 use harrier::wire::method::*;
 use harrier::wire::parse::LongStr;
-use harrier::wire::{FieldTable, Method};
+use harrier::wire::{FieldTable, Method, Properties};
 
 use crate::broker::eventually;
-use crate::client::{Client, PERSISTENT, Said, TRANSIENT};
+use crate::client::{Client, PERSISTENT, Said, TRANSIENT, consume};
 use crate::hosted::Hosted;
 
 const EVERYTHING: [&str; 3] = [".*", ".*", ".*"];
@@ -284,6 +285,36 @@ fn publishing_is_writing() {
 
 /// A route kept at hand went on being used after its user had lost the
 /// permission that it was found with.
+#[test]
+fn direct_reply_to_takes_writing_to_the_default_exchange_alone() {
+    let hosted = Hosted::start();
+    hosted.client("guest").declare("requests");
+    let mut properties = BytesMut::new();
+    let asking = Properties {
+        reply_to: Some(b"amq.rabbitmq.reply-to"),
+        ..Properties::default()
+    };
+    asking.put(&mut properties);
+    for (name, write) in [("ann", "^amq.default$"), ("bob", "^requests$")] {
+        hosted.user(name, &[]);
+        hosted.permit(name, ["", write, ""]);
+        let mut client = hosted.client(name);
+        let replies = BasicConsume {
+            no_ack: true,
+            ..consume("amq.rabbitmq.reply-to", "c")
+        };
+        assert_eq!(client.ask(1, replies), Said::ConsumeOk(1, "c".into()));
+        client.publish(1, ("", "requests"), &properties, b"?");
+        if name == "ann" {
+            client.qos(1, 0);
+        } else {
+            let text = "ACCESS_REFUSED - write access to exchange 'amq.default' in vhost '/' \
+                        refused for user 'bob'";
+            assert_eq!(client.said(), closed(text.into()));
+        }
+    }
+}
+
 #[test]
 fn a_cached_route_goes_with_the_permission() {
     let (hosted, mut ann) = furnished();

@@ -129,6 +129,22 @@ fn an_unanswered_stop_comes_to_an_end() {
 }
 
 #[test]
+fn an_unanswered_close_comes_to_an_end() {
+    let mut broker = Broker::start();
+    let options = Options {
+        heartbeat: 1,
+        ..Options::default()
+    };
+    let mut client = Client::with(broker.address, options);
+    let text = "CHANNEL_ERROR - expected 'channel.open'";
+    let said = client.ask(1, BasicQos::default());
+    assert_eq!(said, Said::Closed(504, text.into()));
+    // No close-ok. It would wait for 30 s, but not longer than a heartbeat.
+    assert_eq!(client.said(), Said::HungUp);
+    broker.logs(&["client didn't answer connection.close in time"]);
+}
+
+#[test]
 fn a_refused_login_is_told_to_those_who_understand() {
     let mut broker = Broker::start();
     for capabilities in [CAPABILITIES, &[]] {

@@ -220,6 +220,39 @@ fn a_disk_running_short_blocks_publishers_and_lets_consumers_be() {
 }
 
 #[test]
+fn memory_and_disk_may_both_run_out() {
+    let limit = u64::MAX.to_string();
+    let mut broker = Broker::with(&[
+        "--vm-memory-high-watermark",
+        "0.000001",
+        "--disk-free-limit",
+        &limit,
+    ]);
+    broker.logs(&["publishers are blocked", "low on memory & disk"]);
+    let mut client = broker.client();
+    client.publish(1, ("", "nowhere"), TRANSIENT, b"x");
+    assert_eq!(client.said(), Said::Blocked("low on memory & disk".into()));
+}
+
+#[test]
+fn a_blocked_publisher_need_not_show_that_it_lives() {
+    let mut broker = Broker::with(&["--vm-memory-high-watermark", "0.000001"]);
+    broker.logs(&["publishers are blocked"]);
+    let options = Options {
+        heartbeat: 1,
+        ..Options::default()
+    };
+    let mut client = Client::with(broker.address, options);
+    client.open_channel(1);
+    client.publish(1, ("", "nowhere"), TRANSIENT, b"x");
+    assert_eq!(client.said(), Said::Blocked("low on memory".into()));
+    // Two a second: more than in the three intervals that a silent client has.
+    for _ in 0..8 {
+        assert_eq!(client.said_or_beat(), Said::Heartbeat);
+    }
+}
+
+#[test]
 fn an_idle_broker_has_no_huge_pages() {
     // Its 6 MiB were 45 in them.
     assert_eq!(Broker::start().in_huge_pages(), 0);

@@ -1,7 +1,8 @@
 //! Transactions: nothing shows before the commit, nothing is left of a rollback.
 
-use harrier::wire::FieldTable;
+use bytes::BytesMut;
 use harrier::wire::method::*;
+use harrier::wire::{FieldTable, Properties};
 
 use crate::broker::Broker;
 use crate::client::*;
@@ -12,6 +13,17 @@ fn transactional(broker: &Broker) -> Client {
     client.open_channel(2);
     assert_eq!(client.ask(2, TxSelect::default()), Said::Other(2, (90, 11)));
     client
+}
+
+/// Properties of a request.
+fn asking() -> BytesMut {
+    let mut raw = BytesMut::new();
+    let properties = Properties {
+        reply_to: Some(b"amq.rabbitmq.reply-to"),
+        ..Properties::default()
+    };
+    properties.put(&mut raw);
+    raw
 }
 
 #[test]
@@ -159,6 +171,40 @@ fn settling_everything_means_what_is_outstanding_then() {
     assert_eq!(client.ask(2, close), Said::Other(2, (20, 41)));
     assert_eq!(client.get("q").unwrap().2.body, b"second");
     assert!(client.get("q").is_none());
+}
+
+#[test]
+fn a_queue_that_refuses_leaves_nothing_of_a_transaction() {
+    let broker = Broker::start();
+    let mut client = transactional(&broker);
+    let full = FieldTable::from_iter([
+        ("x-max-length", 0.into()),
+        ("x-overflow", "reject-publish".into()),
+    ]);
+    client.declare_durable("full", full);
+    let replies = BasicConsume {
+        no_ack: true,
+        ..consume("amq.rabbitmq.reply-to", "replies")
+    };
+    client.ask(1, replies);
+    client.publish(1, ("", "q"), &asking(), b"?");
+    let (_, _, request) = client.get("q").unwrap();
+    let address = Properties::parse(&request.properties).unwrap().reply_to;
+    let address = String::from_utf8(address.unwrap().into()).unwrap();
+    client.publish(1, ("", "q"), TRANSIENT, b"first");
+    client.consume(2, "q", "c");
+    client.delivery();
+    client.put(2, ack(1, false));
+    for to in ["q", &address, "full"] {
+        client.put_publish(2, ("", to), PERSISTENT, b"never");
+    }
+    let text = "PRECONDITION_FAILED - partial tx completion";
+    let said = client.ask(2, TxCommit::default());
+    assert_eq!(said, Said::ChannelClosed(2, 406, text.into()));
+    client.send(2, ChannelCloseOk {});
+    let (_, redelivered, message) = client.get("q").unwrap();
+    assert_eq!((redelivered, &message.body[..]), (true, &b"first"[..]));
+    assert_eq!(client.get("q"), None);
 }
 
 #[test]

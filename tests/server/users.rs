@@ -3,7 +3,8 @@
 
 use harrier::broker::access::UserLimits;
 use harrier::broker::vhost::{VhostLimits, VhostSettings};
-use harrier::server::auth::hashed;
+use harrier::protocol::Login;
+use harrier::server::auth::{hashed, log_in};
 use harrier::wire::FieldTable;
 use harrier::wire::method::*;
 use harrier::wire::parse::LongStr;
@@ -34,6 +35,25 @@ fn a_virtual_host_takes_permissions_in_it() {
     hosted.permit("ann", ["", "", ""]);
     let (_, said) = Client::enter(hosted.address, "ann", "/");
     assert_eq!(said, OPENED);
+}
+
+#[test]
+fn some_users_may_only_come_from_this_machine() {
+    let hosted = Hosted::start();
+    hosted.user("ann", &[]);
+    let may = |name: &str, from: &str| {
+        let login = Login::Plain {
+            user: name,
+            password: name.as_bytes(),
+        };
+        log_in(&hosted.shared, &login, from.parse().unwrap()).is_some()
+    };
+    for near in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+        assert!(may("guest", near) && may("ann", near), "{near}");
+    }
+    for far in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+        assert!(!may("guest", far) && may("ann", far), "{far}");
+    }
 }
 
 #[test]
