@@ -181,11 +181,6 @@ impl Message {
         self.record.len() + self.chained.as_ref().map_or(0, |body| body.len())
     }
 
-    /// Octets of body.
-    pub fn body_len(&self) -> usize {
-        self.view().body.len()
-    }
-
     /// What a delivery needs of it.
     pub fn view(&self) -> MessageView<'_> {
         // A record is checked when it is made, so there are always parts.

@@ -219,7 +219,12 @@ impl Pair {
             number,
             priority: self.setting.level(priority),
             deadline: ttl.map(|ms| self.now + ms),
-            size: size.into(),
+            size: u64::from(size)
+                + if self.setting.quorum {
+                    raw.len() as u64
+                } else {
+                    0
+                },
             persistent,
             attempts: Attempts::default(),
             redelivered: false,
@@ -242,7 +247,7 @@ impl Pair {
         if !setting.is_limited() || setting.overflow == Overflow::DropHead {
             return false;
         }
-        let (mut messages, bytes) = (self.ready.len() as u64, self.bytes());
+        let (messages, bytes) = self.counted();
         let over = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is > limit);
         if !setting.quorum {
             let refused = over(setting.max_length, messages + 1)
@@ -255,7 +260,6 @@ impl Pair {
         if setting.overflow == Overflow::RejectDeadLetter {
             return false;
         }
-        messages += self.delayed.len() as u64;
         let above = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is * 10 > limit * 8);
         self.refusing = if self.refusing {
             above(setting.max_length, messages) || above(setting.max_bytes, bytes)
@@ -265,8 +269,12 @@ impl Pair {
         self.refusing
     }
 
-    fn bytes(&self) -> u64 {
-        self.ready.iter().map(|message| message.size).sum()
+    /// Messages and octets that count where they are limited.
+    fn counted(&self) -> (u64, u64) {
+        let delayed = self.delayed.iter().map(|(_, _, message)| message);
+        let delayed = delayed.filter(|_| self.setting.quorum);
+        let sizes: Vec<_> = self.ready.iter().chain(delayed).map(|m| m.size).collect();
+        (sizes.len() as u64, sizes.iter().sum())
     }
 
     fn bury(&mut self, number: u32, reason: &'static str) {
@@ -283,9 +291,10 @@ impl Pair {
         let drops = self.setting.overflow == Overflow::DropHead
             || (self.setting.quorum && self.setting.overflow == Overflow::RejectDeadLetter);
         let over = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is > limit);
+        let (length, octets) = (self.setting.max_length, self.setting.max_bytes);
+        let is_full = |(messages, bytes)| over(length, messages) || over(octets, bytes);
         while drops
-            && (over(self.setting.max_length, self.ready.len() as u64)
-                || over(self.setting.max_bytes, self.bytes()))
+            && is_full(self.counted())
             && let Some(at) = self.first()
         {
             let gone = self.ready.remove(at);
@@ -410,6 +419,7 @@ impl Pair {
                     delay => {
                         self.serial += 1;
                         self.delayed.push((self.now + delay, self.serial, message));
+                        self.make_room();
                     }
                 }
             }

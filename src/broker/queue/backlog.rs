@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use super::notices::Notices;
 use super::residency::{Residency, Share};
+use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::attempts::Attempts;
@@ -55,9 +56,9 @@ impl Entry {
         self.message.stored_len() as u64
     }
 
-    /// Octets of its body.
-    pub fn body_len(&self) -> u64 {
-        self.message.body_len() as u64
+    /// What it weighs.
+    pub fn weight(&self) -> Weight {
+        Weight::of(&self.message)
     }
 
     /// Whether its time is over.
@@ -181,10 +182,10 @@ impl Backlog {
         self.entries.front()
     }
 
-    /// Octets of the bodies of those that are in memory.
-    pub fn resident_body_len(&self) -> u64 {
+    /// What those weigh that are in memory.
+    pub fn resident_weight(&self) -> Weight {
         let resident = self.entries.iter().chain(&self.beyond);
-        resident.map(Entry::body_len).sum()
+        resident.map(Entry::weight).sum()
     }
 
     /// Adds a message; one that the store has went there as part of `batch`.

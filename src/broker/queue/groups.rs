@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::backlog::Entry;
+use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::Position;
 use crate::base::limits::{PARKED_MESSAGES_MAX, PARKED_OCTETS_MAX};
@@ -122,10 +123,10 @@ impl Groups {
         self.parked.len() as u64
     }
 
-    /// The octets of bodies of what is parked.
-    pub(super) fn body_octets(&self) -> u64 {
-        let bodies = self.parked.values().map(|parked| parked.entry.body_len());
-        bodies.sum()
+    /// What the parked ones weigh.
+    pub(super) fn weight(&self) -> Weight {
+        let parked = self.parked.values();
+        parked.map(|parked| parked.entry.weight()).sum()
     }
 
     /// What may become of `head`, which nothing but parked messages goes before.

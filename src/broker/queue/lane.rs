@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Entry, Wanted};
 use super::notices::Notices;
 use super::residency::Residency;
+use super::weight::Weight;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::store::{Page, Remainder};
 
@@ -79,22 +80,21 @@ impl Lane {
     }
 
     /// Takes what was read back. Returns how many messages turn out to be missing,
-    /// and octets of bodies that weren't weighed before; `None` when nobody waits
+    /// and what those weigh that weren't weighed before; `None` when nobody waits
     /// for that page any more.
-    pub(super) fn receive(&mut self, page: Page) -> Option<(u64, u64)> {
+    pub(super) fn receive(&mut self, page: Page) -> Option<(u64, Weight)> {
         let unweighed = page.messages.iter();
         let unweighed = unweighed.filter(|stored| stored.position <= self.unweighed);
-        let weight = unweighed.map(|stored| stored.message.body_len() as u64);
-        let weight = weight.sum();
+        let weight = unweighed.map(|stored| Weight::of(&stored.message)).sum();
         let missing = self.backlog.receive(page, self.delivered)?;
         Some((missing, weight))
     }
 
-    /// What its messages weigh that are in memory: octets of bodies. The others
-    /// are weighed when they are read back.
-    pub(super) fn weigh(&mut self) -> u64 {
+    /// What its messages weigh that are in memory. The others are weighed when
+    /// they are read back.
+    pub(super) fn weigh(&mut self) -> Weight {
         self.unweighed = self.last_position;
-        self.backlog.resident_body_len()
+        self.backlog.resident_weight()
     }
 
     /// Takes note of which places were used, by messages that wait elsewhere.

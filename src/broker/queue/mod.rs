@@ -19,6 +19,7 @@ mod schedule;
 mod settings;
 mod settling;
 mod timeouts;
+mod weight;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -18,6 +18,7 @@ use super::lane::Lane;
 use super::notices::Notices;
 use super::residency::Residency;
 use super::settings::Priorities;
+use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::store::{Page, Remainder};
@@ -36,10 +37,10 @@ pub(super) struct Ready {
     returned: VecDeque<Entry>,
     /// Those that wait for others of their group, where there are groups.
     groups: Option<Box<Groups>>,
-    /// Octets of their bodies, when somebody wants to know: those of messages left
-    /// to the store before that, or by an earlier run, count once they are read
-    /// back. So nothing is dropped that may have room.
-    bytes: Option<u64>,
+    /// What they weigh, when somebody wants to know: messages left to the store
+    /// before that, or by an earlier run, count once they are read back. So
+    /// nothing is dropped that may have room.
+    weight: Option<Weight>,
 }
 
 impl Ready {
@@ -55,7 +56,7 @@ impl Ready {
             lanes: Vec::with_capacity(1),
             returned: VecDeque::new(),
             groups: None,
-            bytes: None,
+            weight: None,
         };
         ready.lane(ready.usual_priority());
         ready
@@ -131,30 +132,30 @@ impl Ready {
         self.plain_head().is_none() && !self.is_plain_empty()
     }
 
-    /// Octets of their bodies; 0 unless it is counted.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.unwrap_or_default()
+    /// What they weigh; nothing unless it is counted.
+    pub(super) fn weight(&self) -> Weight {
+        self.weight.unwrap_or_default()
     }
 
-    /// Counts the octets of bodies from now on, or doesn't any more.
+    /// Counts octets from now on, or doesn't any more.
     pub(super) fn count_bytes(&mut self, wanted: bool) {
-        self.bytes = wanted.then(|| {
-            let returned: u64 = self.returned.iter().map(Entry::body_len).sum();
-            let lanes: u64 = self.lanes.iter_mut().map(Lane::weigh).sum();
-            let parked = self.groups.as_ref().map(|groups| groups.body_octets());
-            returned + lanes + parked.unwrap_or_default()
+        self.weight = wanted.then(|| {
+            let returned = self.returned.iter().map(Entry::weight);
+            let lanes = self.lanes.iter_mut().map(Lane::weigh);
+            let parked = self.groups.iter().map(|groups| groups.weight());
+            returned.chain(lanes).chain(parked).sum()
         });
     }
 
     fn come(&mut self, entry: &Entry) {
-        if let Some(bytes) = &mut self.bytes {
-            *bytes += entry.body_len();
+        if let Some(weight) = &mut self.weight {
+            *weight += entry.weight();
         }
     }
 
     fn leave(&mut self, entry: &Entry) {
-        if let Some(bytes) = &mut self.bytes {
-            *bytes = bytes.saturating_sub(entry.body_len());
+        if let Some(weight) = &mut self.weight {
+            *weight = weight.without(entry.weight());
         }
     }
 
@@ -341,7 +342,7 @@ impl Ready {
         for lane in &mut self.lanes {
             purged += lane.backlog.purge(notices);
         }
-        self.bytes = self.bytes.map(|_| 0);
+        self.weight = self.weight.map(|_| Weight::default());
         purged
     }
 
@@ -357,7 +358,7 @@ impl Ready {
         for lane in &mut self.lanes {
             lane.backlog.clear();
         }
-        self.bytes = self.bytes.map(|_| 0);
+        self.weight = self.weight.map(|_| Weight::default());
     }
 
     /// Notes for the store that a message is gone, if it has it.
@@ -422,8 +423,8 @@ impl Ready {
     pub(super) fn receive(&mut self, page: Page) -> Option<u64> {
         let lane = self.lanes.iter_mut().find(|lane| lane.id == page.queue)?;
         let (missing, weight) = lane.receive(page)?;
-        if let Some(bytes) = &mut self.bytes {
-            *bytes += weight;
+        if let Some(all) = &mut self.weight {
+            *all += weight;
         }
         Some(missing)
     }

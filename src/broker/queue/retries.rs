@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::backlog::Entry;
+use super::weight::Weight;
 use crate::broker::attempts::Attempts;
 use crate::wire::{FieldTable, FieldValue};
 
@@ -100,6 +101,7 @@ pub struct Retries {
     /// By time, milliseconds since 1970, and by who came first.
     waiting: BTreeMap<(u64, u64), Entry>,
     serial: u64,
+    weight: Weight,
 }
 
 impl Retries {
@@ -108,9 +110,15 @@ impl Retries {
         self.waiting.len() as u64
     }
 
+    /// What they weigh.
+    pub fn weight(&self) -> Weight {
+        self.weight
+    }
+
     /// Keeps a message until `due`.
     pub fn keep(&mut self, due: u64, entry: Entry) {
         self.serial += 1;
+        self.weight += entry.weight();
         self.waiting.insert((due, self.serial), entry);
     }
 
@@ -126,7 +134,9 @@ impl Retries {
             if first.key().0 > now {
                 break;
             }
-            due.push(first.remove());
+            let entry = first.remove();
+            self.weight = self.weight.without(entry.weight());
+            due.push(entry);
         }
         due
     }

@@ -104,7 +104,7 @@ impl QueueCore {
         if self.settings.overflow != Overflow::DropHead {
             return;
         }
-        while self.is_over(self.ready.len(), self.ready.bytes())
+        while self.is_full()
             && let Some(entry) = self.ready.pop_oldest()
         {
             self.bury(entry, DeathReason::MaxLength);
@@ -113,9 +113,7 @@ impl QueueCore {
 
     /// Whether [`QueueCore::make_room`] has something to do.
     pub fn has_to_make_room(&self) -> bool {
-        self.settings.overflow == Overflow::DropHead
-            && self.ready.has_oldest()
-            && self.is_over(self.ready.len(), self.ready.bytes())
+        self.settings.overflow == Overflow::DropHead && self.ready.has_oldest() && self.is_full()
     }
 
     /// Takes out what died and is to be dead-lettered, each with what it is
@@ -125,6 +123,26 @@ impl QueueCore {
         dying
             .map(|(entry, reason)| (self.ready.lane(entry.priority).id, entry, reason))
             .collect()
+    }
+
+    /// How many messages count where that is limited, and their octets. Quorum
+    /// queues count those, too, that wait to be tried again, and properties.
+    fn counted(&self) -> (u64, u64) {
+        let mut weight = self.ready.weight();
+        if !self.settings.quorum {
+            return (self.ready.len(), weight.bodies);
+        }
+        weight += self.retries.weight();
+        let messages = self.ready.len() + self.retries.len();
+        (messages, weight.bodies + weight.properties)
+    }
+
+    fn is_full(&self) -> bool {
+        if !self.settings.is_limited() {
+            return false;
+        }
+        let (messages, bytes) = self.counted();
+        self.is_over(messages, bytes)
     }
 
     fn is_over(&self, messages: u64, bytes: u64) -> bool {
@@ -141,9 +159,9 @@ impl QueueCore {
         if self.settings.overflow == Overflow::DropHead {
             return false;
         }
-        let (messages, bytes) = (self.ready.len(), self.ready.bytes());
+        let (messages, bytes) = self.counted();
         if self.settings.quorum {
-            return self.is_refusing(messages + self.retries.len(), bytes);
+            return self.is_refusing(messages, bytes);
         }
         let body = incoming.view().body.len() as u64;
         let refused = self.is_over(messages + 1, bytes + body);
