@@ -225,3 +225,126 @@ def limit_and_ready_consumer(s: Session, kind: str) -> None:
     c.put(jobs, "4", "5")
     consumer.ack(1)
     consumer.take()
+
+
+@variants(**QUEUE_TYPES)
+def properties_by_bytes(s: Session, kind: str) -> None:
+    """On quorum queues alone, properties weigh what they take in the header frame: 2 octets if there are none."""
+    jobs = s.name("jobs")
+    c = s.channel(confirm=True)
+    c.declare(jobs, x_queue_type=kind, x_max_length_bytes=300)
+    c.put(jobs, *(digit * 98 for digit in "123"))
+    c.count(jobs)
+    c.put(jobs, "4" * 2)
+    for _ in range(4):
+        c.get(jobs, no_ack=True)
+
+
+@scenario
+def delayed_retry_counts(s: Session) -> None:
+    """What waits to be tried again takes room, too: what is ready makes way for it."""
+    jobs, dead = s.names("jobs", "dead")
+    c = s.channel(confirm=True)
+    c.declare(dead)
+    retry = {"x_delayed_retry_type": "all", "x_delayed_retry_min": 60000}
+    c.declare(
+        jobs, x_queue_type="quorum", x_max_length=2, x_dead_letter_exchange="", x_dead_letter_routing_key=dead, **retry
+    )
+    c.put(jobs, "1", "2")
+    c.get(jobs)
+    c.put(jobs, "3")
+    c.reject(1)
+    c.until_count(dead, 1)
+    c.get(dead, no_ack=True)
+    c.get(jobs)
+    c.reject(3)
+    c.put(jobs, "4")
+    c.until_count(dead, 1)
+    c.get(dead, no_ack=True)
+    c.get(jobs)
+
+
+@scenario
+def delayed_retry_counts_by_bytes(s: Session) -> None:
+    """The same with octets."""
+    jobs, dead = s.names("jobs", "dead")
+    c = s.channel(confirm=True)
+    c.declare(dead)
+    retry = {"x_delayed_retry_type": "all", "x_delayed_retry_min": 60000}
+    c.declare(
+        jobs,
+        x_queue_type="quorum",
+        x_max_length_bytes=300,
+        x_dead_letter_exchange="",
+        x_dead_letter_routing_key=dead,
+        **retry,
+    )
+    c.put(jobs, "1" * 120, "2" * 120)
+    c.get(jobs)
+    c.get(jobs)
+    c.nack(2, multiple=True)
+    c.until_count(jobs, 0)
+    c.put(jobs, "3" * 120)
+    c.until_count(dead, 1)
+    c.get(dead, no_ack=True)
+    c.get(jobs)
+
+
+@variants(**QUEUE_TYPES)
+def requeued_over_the_limit(s: Session, kind: str) -> None:
+    """What comes back is not refused, however full the queue is by then."""
+    jobs, dead = s.names("jobs", "dead")
+    c = s.channel(confirm=True)
+    c.declare(dead)
+    c.declare(
+        jobs,
+        x_queue_type=kind,
+        x_max_length=1,
+        x_overflow="reject-publish",
+        x_dead_letter_exchange="",
+        x_dead_letter_routing_key=dead,
+    )
+    c.put(jobs, "1")
+    c.get(jobs)
+    c.put(jobs, "2")
+    c.nack(1)
+    c.until_count(jobs, 2)
+    for queue in (jobs, jobs, dead):
+        c.get(queue, no_ack=True)
+
+
+@scenario
+def expired_makes_room(s: Session) -> None:
+    """A queue full of messages takes others once those have expired."""
+    jobs, dead = s.names("jobs", "dead")
+    c = s.channel(confirm=True)
+    c.declare(dead)
+    c.declare(
+        jobs,
+        x_max_length=2,
+        x_message_ttl=300,
+        x_overflow="reject-publish",
+        x_dead_letter_exchange="",
+        x_dead_letter_routing_key=dead,
+    )
+    c.put(jobs, "1", "2", "3")
+    c.until_count(dead, 2)
+    c.put(jobs, "4")
+    for queue in (jobs, dead, dead):
+        c.get(queue, no_ack=True)
+
+
+@variants(**QUEUE_TYPES)
+def expired_and_pushed_out(s: Session, kind: str) -> None:
+    """Behind one that lives on, what has expired leaves once it is the first, for that reason."""
+    jobs, dead = s.names("jobs", "dead")
+    c = s.channel(confirm=True)
+    c.declare(dead)
+    c.declare(jobs, x_queue_type=kind, x_max_length=2, x_dead_letter_exchange="", x_dead_letter_routing_key=dead)
+    c.put(jobs, "1")
+    c.put(jobs, "2", expiration="50")
+    s.pause(0.3)
+    c.put(jobs, "3")
+    c.until_count(dead, 2)
+    for queue in (dead, dead, jobs, jobs):
+        c.get(queue, no_ack=True)

@@ -262,3 +262,23 @@ def tx_reject_publish(s: Session) -> None:
     c.call("tx.select")
     c.put(queue, "1")
     c.call("tx.commit")
+
+
+@scenario
+def tx_refused_in_part(s: Session) -> None:
+    """One queue refuses its message; another had room for its own."""
+    full, free, seen = s.names("full", "free", "seen")
+    c, other = s.channel(), s.channel()
+    c.declare(full, x_max_length=0, x_overflow="reject-publish")
+    c.declare(free)
+    c.declare(seen)
+    c.put(seen, "before")
+    other.until_count(seen, 1)
+    c.call("tx.select")
+    c.get(seen)
+    c.ack(1)
+    c.put(free, "1")
+    c.put(full, "2")
+    c.call("tx.commit")
+    other.get(free)
+    other.get(seen)
