@@ -348,6 +348,7 @@ impl Outbox {
         true
     }
 
+    #[inline(always)]
     fn put_deliver(
         &self,
         state: &mut OutboxState,

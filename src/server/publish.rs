@@ -203,7 +203,17 @@ impl Session {
     }
 
     /// Checks the properties that don't name anybody, in RabbitMQ's order.
+    #[inline]
     fn check(&self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
+        let parsed = &publish.parsed;
+        // Most have none of what there is to look at.
+        if parsed.reply_to.is_none() && parsed.headers.is_none() && parsed.expiration.is_none() {
+            return Ok(Checked::default());
+        }
+        self.check_properties(publish)
+    }
+
+    fn check_properties(&self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
         let reply_to = match publish.parsed.reply_to {
             Some(_) => self.address_reply_to(publish.channel, &publish.parsed)?,
             None => None,
@@ -239,7 +249,7 @@ impl Session {
 }
 
 /// What the properties of a publish come to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Checked {
     /// The keys it is to be routed by besides its own, if it has such headers.
     copies: Option<Vec<Bytes>>,

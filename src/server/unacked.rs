@@ -61,6 +61,7 @@ pub struct ChannelDeliveries {
 
 impl ChannelDeliveries {
     /// Gives out the next delivery tag, and notes what is held under it.
+    #[inline]
     pub fn hand_out(&mut self, source: SourceSlot, held: Option<HeldSlot>) -> u64 {
         self.window.add(held.is_some());
         self.note(source.0, held)
@@ -71,6 +72,7 @@ impl ChannelDeliveries {
         self.note(source.0 | GOT, held)
     }
 
+    #[inline]
     fn note(&mut self, source: u32, held: Option<HeldSlot>) -> u64 {
         self.last_tag += 1;
         if let Some(HeldSlot(held)) = held {
@@ -251,6 +253,7 @@ impl ChannelDeliveries {
         self.release_held(entry.source);
     }
 
+    #[inline]
     fn release_held(&mut self, source: u32) {
         self.window.sub(source & GOT == 0);
         self.release(source & !GOT);

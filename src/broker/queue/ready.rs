@@ -123,6 +123,7 @@ impl Ready {
     }
 
     /// Whether a message need not wait here before it is handed out.
+    #[inline]
     pub(super) fn lets_pass(&self) -> bool {
         self.groups.is_none() && self.is_plain_empty()
     }
@@ -160,6 +161,7 @@ impl Ready {
     }
 
     /// The one that is handed out next, if it is in memory.
+    #[inline]
     pub(super) fn head(&mut self) -> Option<&Entry> {
         if self.groups.is_some() && self.is_parked_next()? {
             return self.groups.as_ref()?.first_free();
@@ -167,6 +169,7 @@ impl Ready {
         self.plain_head()
     }
 
+    #[inline(always)]
     fn plain_head(&self) -> Option<&Entry> {
         match self.returned.front() {
             None => {
@@ -178,6 +181,7 @@ impl Ready {
     }
 
     /// Takes that one.
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = if self.groups.is_some() && self.is_parked_next()? {
             self.groups.as_mut()?.pop_free()
@@ -188,6 +192,7 @@ impl Ready {
         Some(entry)
     }
 
+    #[inline(always)]
     fn plain_pop(&mut self) -> Option<Entry> {
         match self.returned.pop_front() {
             None => {
@@ -377,6 +382,7 @@ impl Ready {
     }
 
     /// A message was handed out.
+    #[inline]
     pub(super) fn handed_out(&mut self, entry: &Entry, held: Option<HeldSlot>) {
         if entry.stored {
             self.lane(entry.priority).handed_out(entry.position);
@@ -387,6 +393,7 @@ impl Ready {
     }
 
     /// A message that was held is settled for good.
+    #[inline]
     pub(super) fn settled(&mut self, held: HeldSlot) {
         if let Some(groups) = &mut self.groups {
             groups.settle(held);
@@ -394,6 +401,7 @@ impl Ready {
     }
 
     /// A message that was held is about to be put back, now or later.
+    #[inline]
     pub(super) fn kept(&mut self, held: HeldSlot) {
         if let Some(groups) = &mut self.groups {
             groups.keep(held);

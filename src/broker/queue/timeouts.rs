@@ -41,6 +41,7 @@ pub(super) struct Timeouts {
 impl Timeouts {
     /// Notes a message handed out in the second `since`, to be settled within
     /// `timeout` milliseconds.
+    #[inline]
     pub(super) fn note(&mut self, since: u32, timeout: u64) {
         let at = due(since, timeout);
         if self.first.is_none_or(|first| at < first) {
@@ -49,6 +50,7 @@ impl Timeouts {
     }
 
     /// A message isn't held any more.
+    #[inline]
     pub(super) fn forget(&mut self, slot: HeldSlot) {
         if !self.getters.is_empty() {
             self.getters.remove(&slot);
