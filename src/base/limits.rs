@@ -50,6 +50,9 @@ pub const MESSAGE_INLINE_MAX: usize = 8192;
 pub const PARKED_MESSAGES_MAX: usize = 65_536;
 /// Octets of messages that it looks past.
 pub const PARKED_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+/// Milliseconds until a dead letter that nothing took is tried again, where none
+/// may be lost. RabbitMQ has three minutes.
+pub const DEAD_LETTER_RETRY_MS: u64 = 30_000;
 /// How many messages are remembered where duplicates are dropped, unless said.
 pub const DEDUPLICATION_DEFAULT: u64 = 1024;
 /// The most that may be asked for.

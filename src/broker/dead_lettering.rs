@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::effects::Effects;
 use super::message::blind_keys;
 use super::publishing::{Copies, expiration_ms};
-use super::queue::{DeadLetter, DeadLetterTarget, Incoming, Queue, is_cycle};
+use super::queue::{DeadLetter, DeadLetterTarget, Incoming, Pushed, Queue, is_cycle};
 use super::routing::{RawTraits, RoutingKeys};
 use super::unit::Unit;
 use super::vhost::Vhost;
@@ -55,20 +55,24 @@ fn carry(vhost: &Vhost, letters: Vec<DeadLetter>, unit: &mut Unit, effects: &mut
         if let Some(exchange) = letter.held_back_by() {
             release(vhost, &letter, exchange, unit, effects);
         } else if let Some(target) = letter.target() {
-            republish(vhost, &letter, target, unit, effects);
+            let is_taken = republish(vhost, &letter, target, unit, effects);
+            if !is_taken && letter.has_to_arrive() {
+                letter.stay(effects);
+                continue;
+            }
         }
         unit.bury(&letter);
     }
 }
 
-/// Publishes a dead letter where its queue sends it.
+/// Publishes a dead letter where its queue sends it; whether anything takes it.
 fn republish(
     vhost: &Vhost,
     letter: &DeadLetter,
     target: &DeadLetterTarget,
     unit: &mut Unit,
     effects: &mut Effects,
-) {
+) -> bool {
     let own_key = String::from_utf8_lossy(letter.message().view().routing_key);
     let routing_key = target.routing_key.as_deref().unwrap_or(&own_key);
     let headers = letter.headers(effects.now());
@@ -79,15 +83,17 @@ fn republish(
         content.blind_copies = &[];
     }
     let incoming = Incoming::new(content);
+    let mut is_taken = false;
     for queue in &targets(vhost, &target.exchange, routing_key, with_copies, &incoming) {
         if is_cycle(&headers, queue.name()) {
             let (from, to) = (&**letter.queue().name(), &**queue.name());
             tracing::warn!(from, to, "dropped a message that dies in a circle");
             continue;
         }
-        // A dead letter that is refused is dropped (`semantics` 12).
-        let _refused = unit.publish(queue, &incoming, effects);
+        // One that is refused is dropped, unless that mustn't be (`semantics` 12).
+        is_taken |= unit.publish(queue, &incoming, effects) == Pushed::Taken;
     }
+    is_taken
 }
 
 /// Routes a message that an exchange has held back, now that its time has come.

@@ -13,10 +13,6 @@ use crate::wire::encode;
 use crate::wire::method::*;
 use crate::wire::{FieldTable, Method, Refusal, ReplyCode};
 
-/// Arguments of queues that are checked and kept, but not acted on yet: whoever
-/// counts on one should hear so.
-const NOT_YET: &[&str] = &["x-dead-letter-strategy"];
-
 impl Session {
     /// Carries out a method and appends its answer to `out`.
     ///
@@ -81,12 +77,6 @@ impl Session {
         let queue = self
             .vhost
             .declare_queue(method, self.id, || name, &mut self.effects)?;
-        for (name, _) in method.arguments.iter() {
-            if NOT_YET.iter().any(|known| known.as_bytes() == name) {
-                let argument = String::from_utf8_lossy(name);
-                tracing::warn!(channel, queue = %queue.name(), %argument, "argument has no effect yet");
-            }
-        }
         if !method.nowait {
             let counts = queue.counts();
             let answer = QueueDeclareOk {

@@ -21,4 +21,5 @@ mod settings;
 mod single_active;
 mod support;
 mod timeouts;
+mod undelivered;
 mod units;

@@ -31,6 +31,7 @@ use super::retries::Retries;
 use super::schedule::Schedule;
 use super::settings::{Counts, Settings};
 use super::timeouts::{Timeouts, next_second};
+use super::undelivered::Undelivered;
 use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
@@ -118,6 +119,8 @@ pub struct QueueCore {
     pub(super) notices: Notices,
     /// Messages that died and are to be dead-lettered.
     pub(super) dying: Vec<(Entry, DeathReason)>,
+    /// Dead letters that nothing took.
+    pub(super) undelivered: Option<Box<Undelivered>>,
     /// What waits for its time, if this is what the queue is for.
     pub(super) schedule: Option<Box<Schedule>>,
     /// The messages it has had, if it takes none twice.
@@ -164,6 +167,7 @@ impl QueueCore {
             waiting: Vec::new(),
             notices: Notices::default(),
             dying: Vec::new(),
+            undelivered: None,
             refusing: false,
             has_deadlines: false,
             alarm: None,
@@ -174,7 +178,10 @@ impl QueueCore {
 
     /// How full it is and who uses it.
     pub fn counts(&self) -> QueueCounts {
+        let (undelivered, weight) = self.undelivered();
         QueueCounts {
+            undelivered,
+            undelivered_bytes: weight.bodies,
             ready: self.ready.len(),
             unacked: self.held.len() as u64,
             delayed: self.retries.len() + self.schedule.as_ref().map_or(0, |s| s.len()),
@@ -492,9 +499,11 @@ impl QueueCore {
         }
     }
 
-    /// Drops every ready message; returns how many there were.
+    /// Drops every ready message, and dead letters that nothing took; returns how
+    /// many there were of the former.
     pub fn purge(&mut self, effects: &mut Effects) -> u64 {
         self.wake_waiting(effects);
+        self.purge_undelivered();
         self.ready.purge(&mut self.notices)
     }
 
@@ -574,6 +583,7 @@ impl QueueCore {
         self.held = Slab::new();
         self.timeouts = Timeouts::default();
         self.retries = Retries::default();
+        self.undelivered = None;
         self.schedule = None;
         self.window = None;
         self.wake_waiting(effects);

@@ -14,6 +14,7 @@ use crate::base::clock::Now;
 use crate::base::ids::QueueId;
 use crate::broker::attempts::ReturnCause;
 use crate::broker::delay::note_released;
+use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message};
 use crate::broker::store::Record;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
@@ -108,6 +109,17 @@ impl DeadLetter {
     /// Where it goes, if anywhere.
     pub fn target(&self) -> Option<&DeadLetterTarget> {
         self.settings.dead_letter.as_ref()
+    }
+
+    /// Whether it may not be lost though nothing takes it.
+    pub fn has_to_arrive(&self) -> bool {
+        self.settings.keeps_dead_letters
+    }
+
+    /// Has it stay with the queue it died in, to be tried again.
+    pub(in crate::broker) fn stay(self, effects: &mut Effects) {
+        self.queue
+            .keep_undelivered(self.entry, self.reason, effects);
     }
 
     /// Whether it died of `basic.reject`, here or before: its copies count as

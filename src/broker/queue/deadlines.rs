@@ -17,6 +17,7 @@ impl QueueCore {
         self.has_deadlines
             || self.settings.expires.is_some()
             || self.retries.len() > 0
+            || self.undelivered.is_some()
             || self.schedule.is_some()
     }
 
@@ -53,7 +54,9 @@ impl QueueCore {
         let unused = self.unused_at();
         let late = self.timeouts.first();
         let scheduled = self.schedule.as_ref().and_then(|s| s.next_due());
-        [deadline, self.retries.next_due(), unused, late, scheduled]
+        let undelivered = self.undelivered.as_ref().map(|u| u.next_due());
+        let retry = self.retries.next_due();
+        [deadline, retry, unused, late, scheduled, undelivered]
             .into_iter()
             .flatten()
             .min()

@@ -19,6 +19,7 @@ mod schedule;
 mod settings;
 mod settling;
 mod timeouts;
+mod undelivered;
 mod weight;
 
 use std::sync::Arc;
@@ -66,6 +67,10 @@ pub struct QueueCounts {
     pub delayed: u64,
     /// Consumers attached.
     pub consumers: u64,
+    /// Dead letters that nothing took and that wait to be tried again.
+    pub undelivered: u64,
+    /// Octets of their bodies.
+    pub undelivered_bytes: u64,
     /// Messages dropped because they had come before, since it was started.
     pub duplicates: u64,
 }
@@ -338,6 +343,18 @@ impl Queue {
         }
     }
 
+    /// Keeps a dead letter that nothing took.
+    pub(super) fn keep_undelivered(
+        self: &Arc<Self>,
+        entry: Entry,
+        reason: DeathReason,
+        effects: &mut Effects,
+    ) {
+        let mut core = self.core.lock();
+        core.keep_undelivered(entry, reason, effects.now());
+        self.let_go(core, effects);
+    }
+
     /// Sees to what is due: called at the time the queue asked for.
     pub fn on_time(self: &Arc<Self>, effects: &mut Effects) {
         let now = effects.now();
@@ -345,6 +362,7 @@ impl Queue {
         core.take_alarm();
         core.retry(now);
         core.release_due(now);
+        core.retry_undelivered(now);
         core.make_room();
         core.expire(EXPIRY_BUDGET, now);
         for late in core.late(now) {

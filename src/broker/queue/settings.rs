@@ -97,6 +97,8 @@ pub struct Settings {
     pub consumer_timeout: Option<u64>,
     /// Where its dead letters go, if anywhere.
     pub dead_letter: Option<DeadLetterTarget>,
+    /// Whether a dead letter that nothing takes stays with the queue.
+    pub keeps_dead_letters: bool,
 }
 
 impl Settings {
@@ -107,18 +109,25 @@ impl Settings {
         let quorum = arguments::queue_type(arguments) == Some(QueueType::Quorum);
         let overflow = arguments.get("x-overflow").and_then(FieldValue::as_str);
         let overflow = overflow.map_or(Overflow::DropHead, Overflow::named);
+        let overflow = overflow.for_type(quorum);
+        let dead_letter = DeadLetterTarget::from_arguments(arguments);
+        let strategy = arguments.get("x-dead-letter-strategy");
+        let at_least_once = strategy.and_then(FieldValue::as_str) == Some("at-least-once");
+        // Else RabbitMQ falls back on at-most-once, and says nothing.
+        let may_keep = quorum && overflow == Overflow::RejectPublish && dead_letter.is_some();
         Self {
             quorum,
             message_ttl: positive("x-message-ttl"),
             expires: positive("x-expires"),
             max_length: positive("x-max-length"),
             max_length_bytes: positive("x-max-length-bytes"),
-            overflow: overflow.for_type(quorum),
+            overflow,
             priorities: priorities(quorum, positive("x-max-priority"), deduplicates(arguments)),
             delivery_limit: delivery_limit(quorum, number("x-delivery-limit")),
             delayed_retry: DelayedRetry::from_arguments(arguments),
             consumer_timeout: positive("x-consumer-timeout"),
-            dead_letter: DeadLetterTarget::from_arguments(arguments),
+            dead_letter,
+            keeps_dead_letters: at_least_once && may_keep,
         }
     }
 

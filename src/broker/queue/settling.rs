@@ -126,14 +126,17 @@ impl QueueCore {
     }
 
     /// How many messages count where that is limited, and their octets. Quorum
-    /// queues count those, too, that wait to be tried again, and properties.
+    /// queues count those, too, that wait to be tried again, dead letters that
+    /// nothing takes, and properties.
     fn counted(&self) -> (u64, u64) {
         let mut weight = self.ready.weight();
         if !self.settings.quorum {
             return (self.ready.len(), weight.bodies);
         }
+        let (letters, of_letters) = self.undelivered();
         weight += self.retries.weight();
-        let messages = self.ready.len() + self.retries.len();
+        weight += of_letters;
+        let messages = self.ready.len() + self.retries.len() + letters;
         (messages, weight.bodies + weight.properties)
     }
 
