@@ -121,7 +121,7 @@ impl Announcement {
             properties,
             persistent: self.is_event,
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &[],
             body: Body::Shared(self.body.clone()),
         }

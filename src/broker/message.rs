@@ -28,8 +28,8 @@ const PERSISTENT: u8 = 1;
 const CHAINED: u8 = 2;
 /// Its `x-death` header is the broker's, not something a client wrote.
 const DEAD_LETTERED: u8 = 4;
-/// A consumer rejected it in a queue it was dead-lettered from since.
-const REJECTED: u8 = 8;
+/// An attempt at it failed in a queue it was dead-lettered from since.
+const FAILED: u8 = 8;
 /// It has blind copies.
 const BLIND_COPIES: u8 = 16;
 
@@ -49,9 +49,9 @@ pub struct Content<'a> {
     /// The keys of its `BCC` header, which nobody it is delivered to sees, as
     /// [`blind_keys`] takes them apart: it is dead-lettered by them, too.
     pub blind_copies: &'a [u8],
-    /// Whether a consumer rejected it on its way here: it counts as handed out
-    /// before in every queue it comes to from then on.
-    pub rejected: bool,
+    /// Whether an attempt at it failed in a queue it was dead-lettered from: it
+    /// counts as handed out before in every queue it comes to from then on.
+    pub failed: bool,
     /// The body.
     pub body: Body<'a>,
 }
@@ -111,7 +111,7 @@ impl Message {
             } else {
                 0
             }
-            | if content.rejected { REJECTED } else { 0 };
+            | if content.failed { FAILED } else { 0 };
         let blind_len = (content.blind_copies.len() as u32).to_be_bytes();
         let (flags, blind_len) = match content.blind_copies {
             [] => (flags, &[][..]),
@@ -171,9 +171,9 @@ impl Message {
         self.flags() & DEAD_LETTERED != 0
     }
 
-    /// Whether a consumer rejected it in a queue it was dead-lettered from.
-    pub fn is_rejected(&self) -> bool {
-        self.flags() & REJECTED != 0
+    /// Whether an attempt at it failed in a queue it was dead-lettered from.
+    pub fn has_failed(&self) -> bool {
+        self.flags() & FAILED != 0
     }
 
     /// Octets it takes in a store.

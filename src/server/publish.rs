@@ -270,7 +270,7 @@ impl Checked {
             properties: self.properties.as_deref().unwrap_or(publish.properties),
             persistent: publish.parsed.is_persistent(),
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &self.blind_copies,
             body: publish.body.clone(),
         };

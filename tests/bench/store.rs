@@ -340,7 +340,7 @@ fn message(fill: u8, size: usize) -> Message {
         properties: &[0x10, 0, 2],
         persistent: true,
         dead_lettered: false,
-        rejected: false,
+        failed: false,
         blind_copies: &[],
         body: Body::Borrowed(&vec![fill; size]),
     })

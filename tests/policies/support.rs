@@ -109,7 +109,7 @@ impl Host {
             properties: &[0, 0],
             persistent: false,
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &[],
             body: Body::Borrowed(body.as_bytes()),
         };

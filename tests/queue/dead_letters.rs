@@ -77,7 +77,7 @@ impl Host {
             properties,
             persistent: Properties::parse(properties).unwrap().is_persistent(),
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &copies.blind_copies,
             body: Body::Borrowed(b"body"),
         };

@@ -109,7 +109,7 @@ impl Host {
             properties: &properties,
             persistent: true,
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &[],
             body: Body::Borrowed(&body),
         });

@@ -181,6 +181,7 @@ impl Pair {
         self.expire();
         self.serve();
         self.expire();
+        self.note_full();
         self.check();
     }
 
@@ -208,7 +209,7 @@ impl Pair {
             properties: &raw,
             persistent,
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &[],
             body: Body::Borrowed(&body),
         };
@@ -257,16 +258,23 @@ impl Pair {
             }
             return refused;
         }
-        if setting.overflow == Overflow::RejectDeadLetter {
-            return false;
-        }
-        let above = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is * 10 > limit * 8);
-        self.refusing = if self.refusing {
-            above(setting.max_length, messages) || above(setting.max_bytes, bytes)
-        } else {
-            over(setting.max_length, messages) || over(setting.max_bytes, bytes)
-        };
         self.refusing
+    }
+
+    /// A quorum queue that is full is so until it is down to four fifths.
+    fn note_full(&mut self) {
+        if !self.setting.quorum || self.setting.overflow != Overflow::Reject {
+            return;
+        }
+        let (messages, bytes) = self.counted();
+        let over = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is > limit);
+        let above = |limit: Option<u64>, is: u64| limit.is_some_and(|limit| is * 10 > limit * 8);
+        let (length, octets) = (self.setting.max_length, self.setting.max_bytes);
+        self.refusing = if self.refusing {
+            above(length, messages) || above(octets, bytes)
+        } else {
+            over(length, messages) || over(octets, bytes)
+        };
     }
 
     /// Messages and octets that count where they are limited.
@@ -497,6 +505,8 @@ impl Pair {
             message.redelivered |= message.number <= up_to.unwrap_or_default();
         }
         self.queue.resume_after_restart(&mut self.effects);
+        // All are on disk then: what has expired isn't seen yet.
+        self.note_full();
         self.make_room();
     }
 

@@ -196,7 +196,7 @@ impl Pair {
             properties: &properties,
             persistent: message.persistent,
             dead_lettered: false,
-            rejected: false,
+            failed: false,
             blind_copies: &[],
             body: Body::Borrowed(&number),
         });

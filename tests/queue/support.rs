@@ -100,7 +100,7 @@ pub fn content(number: &[u8; 4], persistent: bool) -> Content<'_> {
         properties: if persistent { PERSISTENT } else { TRANSIENT },
         persistent,
         dead_lettered: false,
-        rejected: false,
+        failed: false,
         blind_copies: &[],
         body: Body::Borrowed(number),
     }

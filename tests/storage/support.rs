@@ -131,7 +131,7 @@ pub fn message(number: u64, size: usize) -> Message {
         properties: &[0x10, 0, 2],
         persistent: true,
         dead_lettered: false,
-        rejected: false,
+        failed: false,
         blind_copies: &[],
         body: Body::Borrowed(&body),
     })

@@ -39,7 +39,7 @@ fn publish_with(host: &mut Host, to: &str, key: &str, body: &str, headers: Field
         properties: copies.properties.as_deref().unwrap_or(&raw),
         persistent: false,
         dead_lettered: false,
-        rejected: false,
+        failed: false,
         blind_copies: &[],
         body: Body::Borrowed(body.as_bytes()),
     });

@@ -411,7 +411,7 @@ impl Backlog {
 
 /// A message read back; those up to `delivered` were handed out before.
 pub(super) fn restored(stored: Stored, priority: u8, delivered: Position) -> Entry {
-    let came_back = stored.attempts.returns > 0 || stored.message.is_rejected();
+    let came_back = stored.attempts.returns > 0 || stored.message.has_failed();
     Entry {
         position: stored.position,
         message: stored.message,

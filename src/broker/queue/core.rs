@@ -220,7 +220,7 @@ impl QueueCore {
         {
             let mut delivery = Delivery {
                 message: incoming.view(),
-                redelivered: incoming.is_rejected(),
+                redelivered: incoming.has_failed(),
                 attempts: None,
                 held: None,
             };
@@ -310,7 +310,7 @@ impl QueueCore {
             deadline: ttl.and_then(|ms| NonZeroU64::new(now.unix_ms.saturating_add(ms))),
             attempts: Attempts::default(),
             priority,
-            redelivered: incoming.is_rejected(),
+            redelivered: incoming.has_failed(),
             stored: self.durable && incoming.is_persistent(),
         }
     }

@@ -12,7 +12,6 @@ use super::backlog::Entry;
 use super::settings::Settings;
 use crate::base::clock::Now;
 use crate::base::ids::QueueId;
-use crate::broker::attempts::ReturnCause;
 use crate::broker::delay::note_released;
 use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message};
@@ -122,15 +121,10 @@ impl DeadLetter {
             .keep_undelivered(self.entry, self.reason, effects);
     }
 
-    /// Whether it died of `basic.reject`, here or before: its copies count as
-    /// handed out before (`semantics` 10).
-    fn was_rejected(&self) -> bool {
-        let by_consumer = matches!(
-            self.reason,
-            DeathReason::Rejected | DeathReason::DeliveryLimit
-        );
-        let here = by_consumer && self.entry.attempts.cause == Some(ReturnCause::Rejected);
-        here || self.message().is_rejected()
+    /// Whether an attempt at it failed, here or before: its copies count as handed
+    /// out before (`semantics` 10). Being handed out and given back doesn't.
+    fn has_failed(&self) -> bool {
+        self.entry.attempts.failures > 0 || self.message().has_failed()
     }
 
     /// Why it died.
@@ -193,7 +187,7 @@ impl DeadLetter {
             properties,
             persistent: self.message().is_persistent(),
             dead_lettered: self.message().is_dead_lettered(),
-            rejected: self.message().is_rejected(),
+            failed: self.message().has_failed(),
             blind_copies: view.blind_copies,
             body: view
                 .shared_body
@@ -215,7 +209,7 @@ impl DeadLetter {
             properties,
             persistent: self.message().is_persistent(),
             dead_lettered: true,
-            rejected: self.was_rejected(),
+            failed: self.has_failed(),
             blind_copies: view.blind_copies,
             body: view
                 .shared_body

@@ -309,7 +309,7 @@ fn message_of(MessageKey(key): MessageKey) -> Message {
         properties: NO_PROPERTIES,
         persistent: true,
         dead_lettered: false,
-        rejected: false,
+        failed: false,
         blind_copies: &[],
         body: Body::Borrowed(&key),
     })

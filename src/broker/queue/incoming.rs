@@ -49,12 +49,12 @@ impl<'a> Incoming<'a> {
         Self { expiration, ..self }
     }
 
-    /// Whether it counts as handed out before: it was rejected in a queue it was
-    /// dead-lettered from.
-    pub fn is_rejected(&self) -> bool {
+    /// Whether it counts as handed out before: an attempt at it failed in a queue
+    /// it was dead-lettered from.
+    pub fn has_failed(&self) -> bool {
         match &self.origin {
-            Origin::Read { content, .. } => content.rejected,
-            Origin::Kept(message) => message.is_rejected(),
+            Origin::Read { content, .. } => content.failed,
+            Origin::Kept(message) => message.has_failed(),
         }
     }
 

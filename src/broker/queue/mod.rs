@@ -317,6 +317,7 @@ impl Queue {
     /// messages that are to be read back.
     fn let_go(self: &Arc<Self>, mut core: MutexGuard<'_, QueueCore>, effects: &mut Effects) {
         core.notify(&*self.store, effects);
+        core.note_full();
         self.hand_over_dying(&mut core, effects);
         if let Some((before, at)) = core.new_alarm() {
             self.timers.set(self.id, before, at, Arc::downgrade(self));

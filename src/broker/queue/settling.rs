@@ -164,7 +164,7 @@ impl QueueCore {
         }
         let (messages, bytes) = self.counted();
         if self.settings.quorum {
-            return self.is_refusing(messages, bytes);
+            return self.refusing;
         }
         let body = incoming.view().body.len() as u64;
         let refused = self.is_over(messages + 1, bytes + body);
@@ -176,7 +176,17 @@ impl QueueCore {
         refused
     }
 
-    fn is_refusing(&mut self, messages: u64, bytes: u64) -> bool {
+    /// Notes whether a quorum queue is full. To be called whenever something has
+    /// come or gone.
+    pub fn note_full(&mut self) {
+        if !self.settings.quorum
+            || !self.settings.is_limited()
+            || self.settings.overflow == Overflow::DropHead
+        {
+            self.refusing = false;
+            return;
+        }
+        let (messages, bytes) = self.counted();
         let above = |limit: Option<u64>, is: u64| {
             limit.is_some_and(|limit| u128::from(is) * 10 > u128::from(limit) * 8)
         };
@@ -186,6 +196,5 @@ impl QueueCore {
         } else {
             self.is_over(messages, bytes)
         };
-        self.refusing
     }
 }
