@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::effects::Effects;
 use super::message::blind_keys;
+use super::once::Once;
 use super::publishing::{Copies, expiration_ms};
 use super::queue::{DeadLetter, DeadLetterTarget, Incoming, Pushed, Queue, is_cycle};
 use super::routing::{RawTraits, RoutingKeys};
 use super::unit::Unit;
 use super::vhost::Vhost;
+use crate::base::ids::QueueId;
 use crate::wire::Properties;
 
 /// How many letters are carried on in one append: a crash leaves each in one
@@ -83,8 +85,16 @@ fn republish(
         content.blind_copies = &[];
     }
     let incoming = Incoming::new(content);
-    let mut is_taken = false;
-    for queue in &targets(vhost, &target.exchange, routing_key, with_copies, &incoming) {
+    let start = unit.len();
+    let mut route = |known: &[QueueId]| {
+        let to = &target.exchange;
+        targets(vhost, to, routing_key, with_copies, &incoming, known)
+    };
+    let Ok(once) = Once::route(unit, &incoming, effects, &mut route) else {
+        return false;
+    };
+    let mut is_taken = once.is_duplicate;
+    for queue in &once.queues {
         if is_cycle(&headers, queue.name()) {
             let (from, to) = (&**letter.queue().name(), &**queue.name());
             tracing::warn!(from, to, "dropped a message that dies in a circle");
@@ -92,6 +102,9 @@ fn republish(
         }
         // One that is refused is dropped, unless that mustn't be (`semantics` 12).
         is_taken |= unit.publish(queue, &incoming, effects) == Pushed::Taken;
+    }
+    if !is_taken {
+        unit.take_back(start);
     }
     is_taken
 }
@@ -112,19 +125,24 @@ fn release(
     // Checked when it was published.
     let expiration = parsed.expiration.and_then(|ms| expiration_ms(ms).ok());
     let incoming = Incoming::new(content).expiring(expiration);
-    for queue in &targets(vhost, exchange, routing_key, true, &incoming) {
+    let mut route =
+        |known: &[QueueId]| targets(vhost, exchange, routing_key, true, &incoming, known);
+    // The same message is on its way: one of them is enough.
+    let once = Once::route(unit, &incoming, effects, &mut route).unwrap_or_default();
+    for queue in &once.queues {
         let _refused = unit.publish(queue, &incoming, effects);
     }
 }
 
 /// The queues that a message goes to by `routing_key` and, if wanted, by the keys
-/// of its copies. An exchange that isn't there drops it (`semantics` 12).
+/// of its copies; the queues `known_to` remember it. An exchange that isn't there drops it (`semantics` 12).
 fn targets(
     vhost: &Vhost,
     exchange: &str,
     routing_key: &str,
     with_copies: bool,
     incoming: &Incoming<'_>,
+    known_to: &[QueueId],
 ) -> Vec<Arc<Queue>> {
     let copies = Properties::parse(incoming.view().properties)
         .ok()
@@ -139,7 +157,7 @@ fn targets(
     let _missing = vhost.route(
         exchange,
         RoutingKeys::with_copies(routing_key, &keys),
-        &mut RawTraits::of(incoming),
+        &mut RawTraits::of(incoming).known_to(known_to),
         &mut queues,
     );
     queues

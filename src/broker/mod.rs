@@ -21,6 +21,7 @@ mod exchange;
 pub mod firehose;
 pub mod message;
 mod name;
+pub mod once;
 pub mod pattern;
 pub mod policy;
 pub mod publishing;

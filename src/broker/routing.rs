@@ -15,6 +15,7 @@ use hashbrown::HashSet;
 use super::exchange::{ExchangeId, Target};
 use super::queue::{Incoming, Queue};
 use super::topology::Topology;
+use crate::base::ids::QueueId;
 use crate::wire::{FieldTable, Properties};
 
 /// The keys a message is routed by: its own, and those of its `CC` and `BCC`
@@ -65,6 +66,11 @@ pub trait Traits {
         Properties::default()
     }
 
+    /// Whether what remembers messages in `queue` has had this one.
+    fn is_known_to(&self, _queue: QueueId) -> bool {
+        false
+    }
+
     /// The message itself, for exchanges that keep some. [`None`] when none is
     /// on its way, and somebody just asks where one would go.
     fn incoming(&self) -> Option<&Incoming<'_>> {
@@ -85,6 +91,7 @@ pub struct RawTraits<'a> {
     properties: &'a [u8],
     headers: Option<FieldTable>,
     incoming: Option<&'a Incoming<'a>>,
+    known_to: &'a [QueueId],
 }
 
 impl<'a> RawTraits<'a> {
@@ -95,6 +102,7 @@ impl<'a> RawTraits<'a> {
             properties,
             headers: None,
             incoming: None,
+            known_to: &[],
         }
     }
 
@@ -103,6 +111,14 @@ impl<'a> RawTraits<'a> {
         Self {
             incoming: Some(incoming),
             ..Self::new(incoming.view().properties)
+        }
+    }
+
+    /// The same message, which what remembers messages in `queues` has had.
+    pub fn known_to(self, queues: &'a [QueueId]) -> Self {
+        Self {
+            known_to: queues,
+            ..self
         }
     }
 }
@@ -119,6 +135,10 @@ impl Traits for RawTraits<'_> {
 
     fn properties(&self) -> Properties<'_> {
         Properties::parse(self.properties).unwrap_or_default()
+    }
+
+    fn is_known_to(&self, queue: QueueId) -> bool {
+        self.known_to.contains(&queue)
     }
 
     fn incoming(&self) -> Option<&Incoming<'_>> {

@@ -154,6 +154,14 @@ impl Topology {
         }
     }
 
+    /// Has an exchange that routes nothing twice remember in `queue` what it has had.
+    pub(super) fn remember_in(&mut self, exchange: &str, queue: &Arc<Queue>) {
+        let exchange = self.exchange_id(exchange);
+        if let Some(exchange) = exchange.and_then(|id| self.exchanges.get_mut(id.0 as usize)) {
+            exchange.table.remember_in(queue);
+        }
+    }
+
     /// Adds a queue whose name is free.
     pub(super) fn insert_queue(&mut self, queue: &Arc<Queue>) {
         if let Some(owner) = queue.owner() {

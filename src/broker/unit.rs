@@ -29,13 +29,42 @@ impl Unit {
         incoming: &Incoming<'_>,
         effects: &mut Effects,
     ) -> Pushed {
-        let is_own = |key| self.brings(queue, key);
-        match queue.reserve(incoming, &is_own, effects) {
-            Ok(reserved) => {
-                self.arrivals.push((Arc::clone(queue), reserved));
-                Pushed::Taken
-            }
+        match self.reserve(queue, incoming, effects) {
+            Ok(()) => Pushed::Taken,
             Err(otherwise) => otherwise,
+        }
+    }
+
+    /// The same for who wants to know whether the message comes.
+    ///
+    /// # Errors
+    /// What becomes of it when it doesn't.
+    pub(super) fn reserve(
+        &mut self,
+        queue: &Arc<Queue>,
+        incoming: &Incoming<'_>,
+        effects: &mut Effects,
+    ) -> Result<(), Pushed> {
+        let is_own = |key| self.brings(queue, key);
+        let reserved = queue.reserve(incoming, &is_own, effects)?;
+        self.arrivals.push((Arc::clone(queue), reserved));
+        Ok(())
+    }
+
+    /// How many messages come to queues.
+    pub fn len(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// Whether none come.
+    pub fn is_empty(&self) -> bool {
+        self.arrivals.is_empty()
+    }
+
+    /// Has those not come that were published after there were `len`.
+    pub fn take_back(&mut self, len: usize) {
+        for (queue, reserved) in self.arrivals.drain(len.min(self.arrivals.len())..) {
+            queue.release(&reserved);
         }
     }
 
@@ -66,10 +95,8 @@ impl Unit {
     }
 
     /// Carries nothing out of what was published; nothing was settled.
-    pub fn abandon(self) {
-        for (queue, reserved) in self.arrivals {
-            queue.release(&reserved);
-        }
+    pub fn abandon(mut self) {
+        self.take_back(0);
     }
 
     /// Carries it all out.

@@ -42,7 +42,8 @@ pub struct HeldPublish {
 impl HeldPublish {
     /// Whether it goes anywhere.
     pub fn is_routed(&self) -> bool {
-        !self.targets.is_empty() || !self.replies.is_empty()
+        let mut targets = self.targets.iter();
+        targets.any(|queue| queue.remembers_for().is_none()) || !self.replies.is_empty()
     }
 }
 

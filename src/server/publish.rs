@@ -8,9 +8,10 @@ use super::channel::HeldPublish;
 use super::replies::addresses;
 use super::routes::Generations;
 use super::session::Session;
-use crate::base::ids::Batch;
+use crate::base::ids::{Batch, QueueId};
 use crate::broker::access::Permission;
 use crate::broker::message::{Content, MessageView};
+use crate::broker::once::publish_once;
 use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
 use crate::broker::queue::{Incoming, Pushed, Queue};
 use crate::broker::routing::{RawTraits, RoutingKeys};
@@ -103,11 +104,8 @@ impl Session {
             return Ok(Published::default());
         }
         self.effects.take_batch();
-        let mut refused = false;
-        for queue in &queues {
-            refused |= queue.push(&incoming, &mut self.effects) == Pushed::Refused;
-        }
-        let mut routed = !queues.is_empty();
+        let (pushed, mut routed) = self.push_all(publish.exchange, keys, &incoming, queues);
+        let refused = pushed == Pushed::Refused;
         for address in replies {
             let reply = incoming.view();
             routed |= self
@@ -117,6 +115,37 @@ impl Session {
         }
         let batch = self.after_push(routed, publish, &incoming, out);
         Ok(Published { batch, refused })
+    }
+
+    /// Hands a message to the queues it was routed to. What became of it, and
+    /// whether it went anywhere.
+    fn push_all(
+        &mut self,
+        exchange: &str,
+        keys: RoutingKeys<'_>,
+        incoming: &Incoming<'_>,
+        queues: Vec<Arc<Queue>>,
+    ) -> (Pushed, bool) {
+        if queues.iter().any(|queue| queue.remembers_for().is_some()) {
+            let mut found = Some(queues);
+            let vhost = &self.vhost;
+            let mut route = |known: &[QueueId]| {
+                found.take().unwrap_or_else(|| {
+                    let mut traits = RawTraits::of(incoming).known_to(known);
+                    let mut queues = Vec::new();
+                    let _gone = vhost.route(exchange, keys, &mut traits, &mut queues);
+                    queues
+                })
+            };
+            return publish_once(vhost.store(), incoming, &mut self.effects, &mut route);
+        }
+        let mut pushed = Pushed::Taken;
+        for queue in &queues {
+            if queue.push(incoming, &mut self.effects) == Pushed::Refused {
+                pushed = Pushed::Refused;
+            }
+        }
+        (pushed, !queues.is_empty())
     }
 
     /// What is left once the queues have a message.

@@ -8,18 +8,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::auth::Entry;
-use super::channel::{Channel, ChannelConsumer, Transaction};
+use super::channel::{Channel, ChannelConsumer, HeldPublish, Transaction};
 use super::outbox::Outbox;
 use super::routes::RouteCache;
 use super::seats::Seat;
 use super::unacked::Share;
 use crate::base::clock::Now;
 use crate::base::config::{GlobalQos, TimeoutResponse};
-use crate::base::ids::{Batch, ConnectionId};
+use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::broker::access::Grants;
 use crate::broker::attempts::ReturnCause;
 use crate::broker::dead_lettering::{carry_dead_letters, see_to_effects};
 use crate::broker::effects::Effects;
+use crate::broker::once::Once;
 use crate::broker::queue::{Incoming, Pushed, Queue, Settlement, has_single_active};
 use crate::broker::subscriber::Wake;
 use crate::broker::unit::Unit;
@@ -338,9 +339,7 @@ impl Session {
         let mut refused = false;
         for held in &transaction.publishes {
             let incoming = Incoming::kept(held.message.clone()).expiring(held.expiration);
-            for queue in &held.targets {
-                refused |= unit.publish(queue, &incoming, &mut self.effects) == Pushed::Refused;
-            }
+            refused |= self.publish_held(held, &incoming, &mut unit) == Pushed::Refused;
         }
         if refused {
             unit.abandon();
@@ -372,6 +371,35 @@ impl Session {
         }
         self.see_to_effects();
         Ok(())
+    }
+
+    /// Publishes what a transaction held where it was routed to then. What an
+    /// exchange on its way has had goes nowhere at all.
+    fn publish_held(
+        &mut self,
+        held: &HeldPublish,
+        incoming: &Incoming<'_>,
+        unit: &mut Unit,
+    ) -> Pushed {
+        let mut route = |known: &[QueueId]| match known {
+            [] => held.targets.clone(),
+            _ => Vec::new(),
+        };
+        let start = unit.len();
+        let once = match Once::route(unit, incoming, &mut self.effects, &mut route) {
+            Ok(once) => once,
+            Err(refused) => return refused,
+        };
+        if once.queues.is_empty() {
+            unit.take_back(start);
+        }
+        let mut pushed = Pushed::Taken;
+        for queue in &once.queues {
+            if unit.publish(queue, incoming, &mut self.effects) == Pushed::Refused {
+                pushed = Pushed::Refused;
+            }
+        }
+        pushed
     }
 
     /// Requeues everything a channel holds.

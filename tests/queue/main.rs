@@ -15,6 +15,7 @@ mod features;
 mod groups;
 mod ledger;
 mod model;
+mod once;
 mod paging;
 mod publishing;
 mod settings;

@@ -1,6 +1,7 @@
 //! The types of exchanges: how each finds what a message goes to.
 
 mod consistent_hash;
+mod deduplicating;
 mod delayed;
 mod direct;
 mod fanout;
@@ -14,6 +15,7 @@ mod topic;
 use std::sync::Arc;
 
 use self::consistent_hash::ConsistentHash;
+use self::deduplicating::Deduplicating;
 pub(super) use self::delayed::Delayed;
 use self::direct::DirectTable;
 use self::fanout::FanoutTable;
@@ -25,6 +27,8 @@ pub(super) use self::targets::{ExchangeId, Target, TargetId};
 use self::topic::TopicTrie;
 use super::binding::BindingId;
 use super::delay::DELAYED_EXCHANGE;
+use super::once::ONCE_EXCHANGE;
+use super::queue::Queue;
 use super::resource::{Resource, precondition};
 use super::routing::{RoutingKeys, Traits};
 use super::spec::ExchangeSpec;
@@ -44,6 +48,7 @@ pub(super) enum RouteTable {
     LocalRandom(Ordered, Chance),
     RecentHistory(RecentHistory),
     Delayed(Delayed),
+    Deduplicating(Box<Deduplicating>),
 }
 
 /// A binding as a table sees it.
@@ -71,9 +76,18 @@ impl<'a> Bound<'a> {
 impl RouteTable {
     /// An empty table for an exchange; [`None`] if there is no such type.
     pub(super) fn new(spec: &ExchangeSpec) -> Option<Self> {
+        let plain = Self::plain(spec)?;
+        // What holds messages back looks for duplicates when it lets go of them.
+        if !deduplicating::is_asked_for(spec) || matches!(plain, Self::Delayed(_)) {
+            return Some(plain);
+        }
+        Some(Self::Deduplicating(Box::new(Deduplicating::new(plain))))
+    }
+
+    fn plain(spec: &ExchangeSpec) -> Option<Self> {
         match &*spec.kind {
             "direct" => Some(Self::Direct(DirectTable::default())),
-            "fanout" => Some(Self::Fanout(FanoutTable::default())),
+            "fanout" | ONCE_EXCHANGE => Some(Self::Fanout(FanoutTable::default())),
             "topic" => Some(Self::Topic(TopicTrie::default())),
             "headers" => Some(Self::Headers(HeadersTable::default())),
             "x-consistent-hash" => Some(Self::ConsistentHash(ConsistentHash::new(&spec.arguments))),
@@ -97,15 +111,20 @@ impl RouteTable {
     pub(super) fn check_arguments(
         &self,
         exchange: Resource<'_>,
-        arguments: &FieldTable,
+        spec: &ExchangeSpec,
     ) -> Result<(), Refusal> {
+        let arguments = &spec.arguments;
         match self {
+            Self::Deduplicating(table) => {
+                deduplicating::check_arguments(exchange, spec)?;
+                table.inner().check_arguments(exchange, spec)
+            }
             Self::ConsistentHash(_) => consistent_hash::check_arguments(exchange, arguments),
             Self::RecentHistory(_) => recent_history::check_arguments(arguments),
             Self::Delayed(table) => {
                 table.check()?;
                 let inner = table.inner();
-                inner.map_or(Ok(()), |inner| inner.check_arguments(exchange, arguments))
+                inner.map_or(Ok(()), |inner| inner.check_arguments(exchange, spec))
             }
             _ => Ok(()),
         }
@@ -126,6 +145,7 @@ impl RouteTable {
             Self::Headers(_) => headers::check_arguments(arguments),
             Self::ConsistentHash(_) => consistent_hash::check_weight(key),
             Self::LocalRandom(..) => ordered::check_local(key, target),
+            Self::Deduplicating(table) => table.inner().check(key, arguments, target),
             Self::Delayed(table) => {
                 let inner = table.inner();
                 inner.map_or(Ok(()), |inner| inner.check(key, arguments, target))
@@ -145,6 +165,7 @@ impl RouteTable {
             Self::ModulusHash(table) => table.insert(bound),
             Self::Random(table, _) | Self::LocalRandom(table, _) => table.insert(bound),
             Self::RecentHistory(table) => table.insert(bound.target),
+            Self::Deduplicating(table) => table.inner_mut().insert(bound),
             Self::Delayed(table) => {
                 if let Some(inner) = table.inner_mut() {
                     inner.insert(bound);
@@ -164,6 +185,7 @@ impl RouteTable {
             Self::ModulusHash(table) => table.remove(bound),
             Self::Random(table, _) | Self::LocalRandom(table, _) => table.remove(bound),
             Self::RecentHistory(table) => table.remove(bound.target),
+            Self::Deduplicating(table) => table.inner_mut().remove(bound),
             Self::Delayed(table) => {
                 if let Some(inner) = table.inner_mut() {
                     inner.remove(bound);
@@ -193,6 +215,7 @@ impl RouteTable {
             }
             Self::RecentHistory(table) => table.route(keys, traits, found),
             Self::Delayed(table) => table.route(keys, traits, found),
+            Self::Deduplicating(table) => table.route(keys, traits, found),
         }
     }
 
@@ -206,7 +229,30 @@ impl RouteTable {
             Self::Random(..)
             | Self::LocalRandom(..)
             | Self::RecentHistory(_)
-            | Self::Delayed(_) => true,
+            | Self::Delayed(_)
+            | Self::Deduplicating(_) => true,
+        }
+    }
+
+    /// Has it remember the messages it routes in `queue`, if it does.
+    pub(super) fn remember_in(&mut self, queue: &Arc<Queue>) {
+        match self {
+            Self::Deduplicating(table) => table.remember_in(Arc::clone(queue)),
+            Self::Delayed(table) => {
+                if let Some(inner) = table.inner_mut() {
+                    inner.remember_in(queue);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it remembers the messages it routes.
+    pub(super) fn remembers(&self) -> bool {
+        match self {
+            Self::Deduplicating(_) => true,
+            Self::Delayed(table) => table.inner().is_some_and(Self::remembers),
+            _ => false,
         }
     }
 
@@ -215,6 +261,7 @@ impl RouteTable {
         match self {
             Self::RecentHistory(table) => table.past(),
             Self::Delayed(table) => table.inner().map(Self::past).unwrap_or_default(),
+            Self::Deduplicating(table) => table.inner().past(),
             _ => Vec::new(),
         }
     }

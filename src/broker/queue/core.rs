@@ -79,8 +79,8 @@ pub(super) struct Held {
 pub struct Reserved {
     /// What it is stored under.
     pub lane: QueueId,
-    /// The message in its place.
-    pub entry: Entry,
+    /// The message in its place, unless it is only remembered.
+    pub entry: Option<Entry>,
     /// What is remembered of it.
     pub mark: Option<Mark>,
 }
@@ -88,13 +88,10 @@ pub struct Reserved {
 impl Reserved {
     /// What the store is told of it.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        let message = self
-            .entry
-            .stored
-            .then(|| self.entry.publish(self.lane, false));
-        message
-            .into_iter()
-            .chain(self.mark.as_ref().and_then(Mark::record))
+        let stored = self.entry.as_ref().filter(|entry| entry.stored);
+        let message = stored.map(|entry| entry.publish(self.lane, false));
+        let mark = self.mark.as_ref().and_then(Mark::record);
+        message.into_iter().chain(mark)
     }
 }
 
@@ -151,7 +148,7 @@ impl QueueCore {
         let mut ready = Ready::new(id, settings.priorities, residency);
         ready.group_by(&spec.arguments);
         ready.count_bytes(settings.max_length_bytes.is_some());
-        let window = Window::of(id, &spec.arguments).map(Box::new);
+        let window = Window::of(id, &spec.name, &spec.arguments).map(Box::new);
         Self {
             durable: spec.durable,
             checks_arrivals: settings.is_limited() || schedule.is_some() || window.is_some(),
@@ -272,6 +269,11 @@ impl QueueCore {
             }
             return Some(Pushed::Taken);
         }
+        if self.remembers_only() {
+            let pushed = self.recognise(incoming, &|_| false, effects);
+            self.keep_marked(None, store, effects);
+            return Some(pushed.unwrap_or(Pushed::Taken));
+        }
         self.check_room(incoming, &|_| false, effects)
     }
 
@@ -355,6 +357,9 @@ impl QueueCore {
             let entry = entry.ok_or(Pushed::Taken)?;
             return Ok(self.reserved(entry));
         }
+        if self.remembers_only() {
+            return self.reserve_mark(incoming, is_own, effects);
+        }
         if self.checks_arrivals
             && let Some(pushed) = self.check_room(incoming, is_own, effects)
         {
@@ -370,16 +375,17 @@ impl QueueCore {
     fn reserved(&mut self, entry: Entry) -> Reserved {
         Reserved {
             lane: self.ready.lane(entry.priority).id,
-            entry,
+            entry: Some(entry),
             mark: self.take_mark(),
         }
     }
 
     /// Takes a place back that was given to a message that doesn't come.
     pub fn release_place(&mut self, reserved: &Reserved) {
-        let entry = &reserved.entry;
-        let lane = self.ready.lane(entry.priority);
-        lane.backlog.release(entry.position);
+        if let Some(entry) = &reserved.entry {
+            let lane = self.ready.lane(entry.priority);
+            lane.backlog.release(entry.position);
+        }
         if let Some(mark) = &reserved.mark {
             self.release_mark(mark);
         }
@@ -396,6 +402,9 @@ impl QueueCore {
         if let Some(mark) = mark {
             self.mark_arrived(&mark);
         }
+        let Some(entry) = entry else {
+            return;
+        };
         if self.schedule.is_some() {
             return self.put_on_schedule(entry);
         }

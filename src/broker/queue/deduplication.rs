@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::Pushed;
-use super::core::QueueCore;
+use super::core::{QueueCore, Reserved};
 use super::incoming::Incoming;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
@@ -30,6 +30,7 @@ use crate::broker::arguments::{
 };
 use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message};
+use crate::broker::once::remembers_for;
 use crate::broker::store::{Load, Page, Receiver, Record, Remainder, Store, Stored};
 use crate::wire::properties::NO_PROPERTIES;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
@@ -117,6 +118,8 @@ enum Sighting {
 #[derive(Debug)]
 pub(super) struct Window {
     lane: QueueId,
+    /// Whether there is nothing else to the queue.
+    is_all: bool,
     /// The header with the id.
     header: Box<str>,
     capacity: usize,
@@ -132,8 +135,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// That of the queue `id`, if `arguments` ask for one.
-    pub(super) fn of(id: QueueId, arguments: &FieldTable) -> Option<Self> {
+    /// That of the queue `id` called `name`, if `arguments` ask for one.
+    pub(super) fn of(id: QueueId, name: &str, arguments: &FieldTable) -> Option<Self> {
         if !deduplicates(arguments) {
             return None;
         }
@@ -144,6 +147,7 @@ impl Window {
         let capacity = positive(DEDUPLICATION_SIZE).unwrap_or(DEDUPLICATION_DEFAULT);
         Some(Self {
             lane: id.with_lane(WINDOW_LANE),
+            is_all: remembers_for(name, arguments).is_some(),
             header: header.unwrap_or(DEDUPLICATION_HEADER).into(),
             capacity: capacity.clamp(1, DEDUPLICATION_MAX) as usize,
             ttl: positive(DEDUPLICATION_TTL),
@@ -345,6 +349,28 @@ impl QueueCore {
                 Some(Pushed::Taken)
             }
         }
+    }
+
+    /// Whether it holds no messages and just remembers those that come by.
+    pub(super) fn remembers_only(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.is_all)
+    }
+
+    /// Remembers a message that is to come by.
+    pub(super) fn reserve_mark(
+        &mut self,
+        incoming: &Incoming<'_>,
+        is_own: &dyn Fn(MessageKey) -> bool,
+        effects: &mut Effects,
+    ) -> Result<Reserved, Pushed> {
+        if let Some(pushed) = self.recognise(incoming, is_own, effects) {
+            return Err(pushed);
+        }
+        Ok(Reserved {
+            lane: self.ready.lane(0).id,
+            entry: None,
+            mark: self.take_mark(),
+        })
     }
 
     /// What was remembered of the message that has just come, to be stored with it.

@@ -43,6 +43,7 @@ use self::timeouts::Late;
 use super::attempts::ReturnCause;
 use super::delay::holds_for;
 use super::effects::Effects;
+use super::once::remembers_for;
 use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
 use super::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
@@ -196,6 +197,11 @@ impl Queue {
     /// The exchange that it holds messages back for, if that is what it is for.
     pub fn holds_for(&self) -> Option<&str> {
         holds_for(&self.spec.name, &self.spec.arguments)
+    }
+
+    /// The exchange that it remembers messages for, if that is what it is for.
+    pub fn remembers_for(&self) -> Option<&str> {
+        remembers_for(&self.spec.name, &self.spec.arguments)
     }
 
     /// How full it is and who uses it.

@@ -11,6 +11,7 @@ use crate::broker::equivalence;
 use crate::broker::events::EVENT_EXCHANGE;
 use crate::broker::exchange::RouteTable;
 use crate::broker::firehose::TRACE_EXCHANGE;
+use crate::broker::once::{remembering_arguments, remembering_queue};
 use crate::broker::policy::Subject;
 use crate::broker::queue::Queue;
 use crate::broker::resource::{RESERVED_PREFIX, access_refused, precondition};
@@ -86,7 +87,7 @@ impl Vhost {
             return Ok(());
         }
         self.check_new_exchange(&spec)?;
-        table.check_arguments(self.exchange_title(&spec.name), &spec.arguments)?;
+        table.check_arguments(self.exchange_title(&spec.name), &spec)?;
         let mut topology = self.topology.write();
         // Another connection may have declared it in between.
         if !self.is_declared(&topology, &spec)? {
@@ -106,6 +107,24 @@ impl Vhost {
         arguments.push(HOLDS_FOR, &*exchange.name);
         let spec = QueueSpec {
             name: holding_queue(&exchange.name),
+            durable: exchange.durable,
+            exclusive: false,
+            auto_delete: false,
+            arguments,
+        };
+        Some(self.new_queue(self.ids.next(), spec, Some(NOBODY)))
+    }
+
+    /// The queue that remembers what an exchange has had, if that routes nothing
+    /// twice.
+    fn remembering_queue(&self, exchange: &ExchangeSpec, table: &RouteTable) -> Option<Arc<Queue>> {
+        if !table.remembers() {
+            return None;
+        }
+        let mut arguments = remembering_arguments(exchange);
+        arguments.push(QUEUE_TYPE, QueueType::Classic.name());
+        let spec = QueueSpec {
+            name: remembering_queue(&exchange.name),
             durable: exchange.durable,
             exclusive: false,
             auto_delete: false,
@@ -148,6 +167,7 @@ impl Vhost {
             spec: spec.clone(),
         });
         let holding = self.holding_queue(&spec);
+        let remembering = self.remembering_queue(&spec, &table);
         let name = Arc::clone(&spec.name);
         let policies = self.matching(Subject::Exchange(&name));
         let policy = policies.policy.as_ref().map_or("", |policy| policy.name());
@@ -159,7 +179,12 @@ impl Vhost {
             topology.insert_queue(queue);
             topology.hold_back_in(&name, queue);
         }
-        let declared = holding.filter(|queue| queue.spec().durable);
+        if let Some(queue) = &remembering {
+            topology.insert_queue(queue);
+            topology.remember_in(&name, queue);
+        }
+        let declared = holding.into_iter().chain(remembering);
+        let declared = declared.filter(|queue| queue.spec().durable);
         let declared = declared.map(|queue| Change::QueueDeclared {
             vhost: Arc::clone(&self.name),
             id: queue.id(),

@@ -24,10 +24,11 @@ pub use self::settings::{VhostLimits, VhostSettings};
 
 use super::announcements::Herald;
 use super::change::Change;
-use super::delay::{DELAYED_EXCHANGE, holding_queue};
+use super::delay::holding_queue;
 use super::effects::Effects;
 use super::events::EVENT_EXCHANGE;
 use super::firehose::{Firehose, TRACE_EXCHANGE};
+use super::once::remembering_queue;
 use super::policy::Policies;
 use super::queue::{Queue, Surroundings};
 use super::replies::Replies;
@@ -255,9 +256,11 @@ impl Vhost {
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         for spec in gone {
-            let queue = topology.queue(&*holding_queue(&spec.name)).cloned();
-            let holding = queue.filter(|_| *spec.kind == *DELAYED_EXCHANGE);
-            if let Some(queue) = &holding {
+            let own = [holding_queue(&spec.name), remembering_queue(&spec.name)];
+            let own = own.map(|name| topology.queue(&*name).cloned());
+            // Names of both kinds are reserved, so there is nobody else's.
+            let own: Vec<_> = own.into_iter().flatten().collect();
+            for queue in &own {
                 queue.delete(effects);
                 topology.remove_queue(queue);
             }
@@ -268,7 +271,7 @@ impl Vhost {
                 vhost: Arc::clone(&self.name),
                 name: Arc::clone(&spec.name),
             });
-            changes.extend(holding.map(|queue| Change::QueueDeleted {
+            changes.extend(own.iter().map(|queue| Change::QueueDeleted {
                 vhost: Arc::clone(&self.name),
                 id: queue.id(),
                 name: Arc::clone(queue.name()),

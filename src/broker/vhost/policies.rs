@@ -126,7 +126,7 @@ impl Vhost {
         // What is held back has its own rules.
         let queues = topology
             .queue_policies()
-            .filter(|(queue, _)| queue.holds_for().is_none())
+            .filter(|(queue, _)| queue.holds_for().or(queue.remembers_for()).is_none())
             .filter_map(|(queue, noted)| {
                 let others = others(Subject::queue(queue.spec()), noted)?;
                 Some((Arc::clone(queue), others))

@@ -9,6 +9,7 @@ use crate::broker::change::Change;
 use crate::broker::delay::holds_for;
 use crate::broker::effects::Effects;
 use crate::broker::exchange::RouteTable;
+use crate::broker::once::remembers_for;
 use crate::broker::queue::Queue;
 use crate::broker::spec::{ExchangeSpec, QueueSpec};
 use crate::broker::topology::Topology;
@@ -60,10 +61,15 @@ impl Vhost {
             drop_queue(topology, &current);
         }
         let exchange = holds_for(&spec.name, &spec.arguments);
-        let queue = self.new_queue(id, spec.clone(), exchange.map(|_| NOBODY));
+        let remembers = remembers_for(&spec.name, &spec.arguments);
+        let owner = exchange.or(remembers).map(|_| NOBODY);
+        let queue = self.new_queue(id, spec.clone(), owner);
         topology.insert_queue(&queue);
         if let Some(exchange) = exchange {
             topology.hold_back_in(exchange, &queue);
+        }
+        if let Some(exchange) = remembers {
+            topology.remember_in(exchange, &queue);
         }
     }
 }
