@@ -203,6 +203,21 @@ fn they_take_room_in_their_queue() {
 }
 
 #[test]
+fn a_full_queue_takes_messages_again_once_it_is_purged() {
+    let mut host = Host::new();
+    let mut arguments = careful();
+    arguments.push("x-max-length", 2);
+    let q = host.queue("q", arguments);
+    for number in 0..3 {
+        assert_eq!(host.push(&q, number), Pushed::Taken);
+    }
+    host.reject_all(&q);
+    assert_eq!(host.push(&q, 3), Pushed::Refused);
+    q.purge(&mut host.effects);
+    assert_eq!(host.push(&q, 3), Pushed::Taken);
+}
+
+#[test]
 fn purging_and_deleting_drop_them() {
     let mut host = Host::new();
     let q = host.queue("q", careful());

@@ -521,6 +521,7 @@ impl Queue {
         let mut core = self.core.lock();
         let purged = core.purge(effects);
         core.notify(&*self.store, effects);
+        core.note_full();
         purged
     }
 
