@@ -181,6 +181,8 @@ impl Pair {
         self.expire();
         self.serve();
         self.expire();
+        self.make_room();
+        self.expire();
         self.note_full();
         self.check();
     }
@@ -427,7 +429,6 @@ impl Pair {
                     delay => {
                         self.serial += 1;
                         self.delayed.push((self.now + delay, self.serial, message));
-                        self.make_room();
                     }
                 }
             }
@@ -438,7 +439,9 @@ impl Pair {
         self.serial += 1;
         message.returned = self.setting.quorum.then_some(self.serial);
         self.ready.push(message);
-        self.make_room();
+        if !self.setting.quorum {
+            self.make_room();
+        }
     }
 
     fn retry(&mut self) {
@@ -450,7 +453,9 @@ impl Pair {
             message.returned = self.setting.quorum.then_some(self.serial);
             self.ready.push(message);
         }
-        self.make_room();
+        if !self.setting.quorum {
+            self.make_room();
+        }
     }
 
     fn attach(&mut self, prefetch: u16) {
@@ -507,7 +512,9 @@ impl Pair {
         self.queue.resume_after_restart(&mut self.effects);
         // All are on disk then: what has expired isn't seen yet.
         self.note_full();
-        self.make_room();
+        if !self.setting.quorum {
+            self.make_room();
+        }
     }
 
     fn check(&mut self) {

@@ -208,6 +208,20 @@ fn a_queue_that_refuses_leaves_nothing_of_a_transaction() {
 }
 
 #[test]
+fn a_waiting_consumer_is_asked_before_a_commit_finds_the_queue_full() {
+    for kind in ["classic", "quorum"] {
+        let broker = Broker::start();
+        let mut client = transactional(&broker);
+        let full = [("x-max-length", 0.into()), ("x-queue-type", kind.into())];
+        client.declare_durable("full", FieldTable::from_iter(full));
+        client.consume(1, "full", "c");
+        client.publish(2, ("", "full"), PERSISTENT, b"x");
+        client.send(2, TxCommit::default());
+        assert_eq!(client.delivery(), (1, false, b"x".into()), "{kind}");
+    }
+}
+
+#[test]
 fn what_was_committed_survives_whole_and_what_was_not_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::on(directory.path(), &[]);

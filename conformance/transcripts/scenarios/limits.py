@@ -348,3 +348,19 @@ def expired_and_pushed_out(s: Session, kind: str) -> None:
     c.until_count(dead, 2)
     for queue in (dead, dead, jobs, jobs):
         c.get(queue, no_ack=True)
+
+
+@variants(**QUEUE_TYPES)
+def returned_to_a_full_queue(s: Session, kind: str) -> None:
+    """A quorum queue asks consumers first, and drops then; a classic one drops what comes back."""
+    (jobs,) = s.names("jobs")
+    c, consumer = s.channel(confirm=True), s.channel()
+    c.declare(jobs, x_queue_type=kind, x_max_length=2)
+    consumer.qos(1)
+    consumer.consume(jobs, "worker")
+    c.put(jobs, "1")
+    consumer.take()
+    c.put(jobs, "2", "3")
+    consumer.nack(1)
+    consumer.take()
+    c.count(jobs)

@@ -299,15 +299,16 @@ impl Queue {
     ) {
         let mut core = self.core.lock();
         core.arrive(reserved, batch);
-        core.make_room();
         self.serve(core, effects);
     }
 
-    /// Hands out what can be handed out, giving way to others in between, tells
-    /// the store and asks it for more.
+    /// Hands out what can be handed out, giving way to others in between, drops
+    /// what there is no room for then, tells the store and asks it for more.
     fn serve<'a>(self: &'a Arc<Self>, mut core: MutexGuard<'a, QueueCore>, effects: &mut Effects) {
         loop {
             match core.dispatch(DISPATCH_BUDGET, effects) {
+                // What is first then may have expired.
+                Pause::Idle if core.make_room() => {}
                 Pause::Idle => return self.let_go(core, effects),
                 Pause::Budget => {}
                 Pause::Expired => {
@@ -370,7 +371,7 @@ impl Queue {
         core.retry(now);
         core.release_due(now);
         core.retry_undelivered(now);
-        core.make_room();
+        core.make_room_first();
         core.expire(EXPIRY_BUDGET, now);
         for late in core.late(now) {
             self.time_out(&mut core, late, effects);

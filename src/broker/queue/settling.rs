@@ -74,7 +74,7 @@ impl QueueCore {
         } else {
             self.ready.put_back(returned, self.batch);
         }
-        self.make_room();
+        self.make_room_first();
     }
 
     /// Takes messages out for good: those that are dead-lettered stay in the
@@ -98,17 +98,30 @@ impl QueueCore {
         }
     }
 
-    /// Drops from the head what there is no room for, as far as it is in memory:
-    /// what comes back from the store is seen to then.
-    pub fn make_room(&mut self) {
-        if self.settings.overflow != Overflow::DropHead {
-            return;
+    /// Makes room before consumers are asked. Those of quorum queues are asked
+    /// first, so that what comes back to a full queue isn't lost if somebody takes
+    /// it again.
+    pub fn make_room_first(&mut self) {
+        if !self.settings.quorum {
+            self.make_room();
         }
+    }
+
+    /// Drops from the head what there is no room for, as far as it is in memory:
+    /// what comes back from the store is seen to then. Returns whether that was
+    /// anything.
+    pub fn make_room(&mut self) -> bool {
+        if self.settings.overflow != Overflow::DropHead {
+            return false;
+        }
+        let mut dropped = false;
         while self.is_full()
             && let Some(entry) = self.ready.pop_oldest()
         {
             self.bury(entry, DeathReason::MaxLength);
+            dropped = true;
         }
+        dropped
     }
 
     /// Whether [`QueueCore::make_room`] has something to do.
