@@ -112,23 +112,29 @@ impl Message {
                 0
             }
             | if content.failed { FAILED } else { 0 };
-        let blind_len = (content.blind_copies.len() as u32).to_be_bytes();
-        let (flags, blind_len) = match content.blind_copies {
-            [] => (flags, &[][..]),
-            _ => (flags | BLIND_COPIES, &blind_len[..]),
-        };
-        let properties_len = content.properties.len() as u32;
+        let blind = content.blind_copies;
+        let flags = flags | if blind.is_empty() { 0 } else { BLIND_COPIES };
         let fixed = [flags, exchange.len() as u8, key.len() as u8, 0];
-        let record = concatenated(&[
-            &fixed,
-            &properties_len.to_be_bytes(),
-            exchange,
-            key,
-            content.properties,
-            blind_len,
-            content.blind_copies,
-            inline,
-        ]);
+        let properties = content.properties;
+        let properties_len = (properties.len() as u32).to_be_bytes();
+        // Almost no message has blind copies: the others don't pay for them.
+        let record = if blind.is_empty() {
+            concatenated(&[&fixed, &properties_len, exchange, key, properties, inline])
+        } else {
+            let blind_len = (blind.len() as u32).to_be_bytes();
+            let names = [&fixed[..], &properties_len, exchange, key];
+            let [fixed, properties_len, exchange, key] = names;
+            concatenated(&[
+                fixed,
+                properties_len,
+                exchange,
+                key,
+                properties,
+                &blind_len,
+                blind,
+                inline,
+            ])
+        };
         Self { record, chained }
     }
 

@@ -486,11 +486,17 @@ impl Subscriber for OutboxConsumer {
         if self.place.is_promised() {
             channel.window().redeem(&self.place);
         }
-        let annotated = delivery.annotated();
-        let message = delivery.message_with(annotated.as_deref());
+        let (annotated, rewritten);
+        let message = if delivery.attempts.is_none() {
+            &delivery.message
+        } else {
+            annotated = delivery.annotated();
+            rewritten = delivery.message_with(annotated.as_deref());
+            &rewritten
+        };
         if let Some(tap) = self.outbox.open_tap() {
             let queue = channel.queue_name(self.source);
-            tap.delivered(self.channel, queue, &message, delivery.redelivered);
+            tap.delivered(self.channel, queue, message, delivery.redelivered);
         }
         let arguments = DeliverArguments {
             channel: self.channel,
@@ -500,7 +506,7 @@ impl Subscriber for OutboxConsumer {
             exchange: delivery.message.exchange,
             routing_key: delivery.message.routing_key,
         };
-        self.outbox.put_deliver(state, &arguments, &message);
+        self.outbox.put_deliver(state, &arguments, message);
         drop(guard);
         self.outbox.wake_later(effects);
     }

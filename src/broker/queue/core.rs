@@ -125,6 +125,9 @@ pub struct QueueCore {
     /// Whether a message that comes may be refused, or has to wait, or may have
     /// come before.
     checks_arrivals: bool,
+    /// Whether anything is to be seen to after a message has come, besides what
+    /// messages themselves ask for.
+    has_more_to_do: bool,
     /// Whether publishers are refused until there is room again.
     pub(super) refusing: bool,
     /// Whether a message that was ready had a deadline.
@@ -152,6 +155,7 @@ impl QueueCore {
         Self {
             durable: spec.durable,
             checks_arrivals: settings.is_limited() || schedule.is_some() || window.is_some(),
+            has_more_to_do: settings.is_eventful() || schedule.is_some(),
             schedule,
             window,
             batch: Batch::default(),
@@ -190,6 +194,13 @@ impl QueueCore {
     /// Whether its messages wait for others of their group.
     pub fn is_grouped(&self) -> bool {
         self.ready.is_grouped()
+    }
+
+    /// Whether something has to be seen to after a message has come: most queues
+    /// have nothing.
+    #[inline]
+    pub fn has_to_see_to(&self) -> bool {
+        self.has_more_to_do || self.has_deadlines || self.wants_alarm()
     }
 
     /// What it goes by.
@@ -579,6 +590,9 @@ impl QueueCore {
         self.consumers.configure(settings.consumer_timeout);
         self.checks_arrivals =
             settings.is_limited() || self.schedule.is_some() || self.window.is_some();
+        // What waits to be tried again still does.
+        self.has_more_to_do =
+            settings.is_eventful() || self.schedule.is_some() || self.retries.len() > 0;
         self.settings = settings;
         self.make_room();
     }

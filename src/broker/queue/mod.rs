@@ -223,7 +223,7 @@ impl Queue {
             self.serve(core, effects);
             return pushed;
         }
-        if core.is_timed() || core.settings().is_limited() || core.wants_alarm() {
+        if core.has_to_see_to() {
             core.expire(EXPIRY_BUDGET, effects.now());
             self.let_go(core, effects);
         }

@@ -90,7 +90,16 @@ impl Ready {
     }
 
     /// The lane of a priority.
+    #[inline]
     pub(super) fn lane(&mut self, priority: u8) -> &mut Lane {
+        // Most queues have one.
+        if matches!(&self.lanes[..], [only] if only.priority == priority) {
+            return &mut self.lanes[0];
+        }
+        self.lane_of_several(priority)
+    }
+
+    fn lane_of_several(&mut self, priority: u8) -> &mut Lane {
         let at = self.lanes.partition_point(|lane| lane.priority > priority);
         if self
             .lanes
@@ -194,13 +203,14 @@ impl Ready {
 
     #[inline(always)]
     fn plain_pop(&mut self) -> Option<Entry> {
-        match self.returned.pop_front() {
-            None => {
-                let mut lanes = self.lanes.iter_mut();
-                lanes.find(|lane| !lane.backlog.is_empty())?.backlog.pop()
-            }
-            first => first,
+        if !self.returned.is_empty() {
+            return self.returned.pop_front();
         }
+        if let [only] = &mut self.lanes[..] {
+            return only.backlog.pop();
+        }
+        let mut lanes = self.lanes.iter_mut();
+        lanes.find(|lane| !lane.backlog.is_empty())?.backlog.pop()
     }
 
     /// Whether the next one is among those that waited for others of their group.

@@ -137,6 +137,12 @@ impl Settings {
         Self::of(&with_arguments(arguments, kind, definition))
     }
 
+    /// Whether messages that come may have something happen to others, or
+    /// something happens at a time of its own.
+    pub fn is_eventful(&self) -> bool {
+        self.is_limited() || self.expires.is_some() || self.delayed_retry.is_some()
+    }
+
     /// Whether there is a limit to what is ready.
     pub fn is_limited(&self) -> bool {
         self.max_length.is_some() || self.max_length_bytes.is_some()
