@@ -121,19 +121,11 @@ impl Message {
         let record = if blind.is_empty() {
             concatenated(&[&fixed, &properties_len, exchange, key, properties, inline])
         } else {
-            let blind_len = (blind.len() as u32).to_be_bytes();
-            let names = [&fixed[..], &properties_len, exchange, key];
-            let [fixed, properties_len, exchange, key] = names;
-            concatenated(&[
-                fixed,
-                properties_len,
-                exchange,
-                key,
-                properties,
-                &blind_len,
+            with_blind_copies(
+                &[&fixed, &properties_len, exchange, key, properties],
                 blind,
                 inline,
-            ])
+            )
         };
         Self { record, chained }
     }
@@ -256,8 +248,16 @@ pub fn put_blind_keys<'k>(out: &mut Vec<u8>, keys: impl IntoIterator<Item = &'k 
     }
 }
 
+#[cold]
+fn with_blind_copies(head: &[&[u8]], blind_copies: &[u8], body: &[u8]) -> Arc<[u8]> {
+    let len = (blind_copies.len() as u32).to_be_bytes();
+    let rest: [&[u8]; 3] = [&len, blind_copies, body];
+    [head, &rest].concat().concat().into()
+}
+
 /// The octets of `parts` in one allocation. Filled in place: a `Vec` would be
 /// copied once more to become shared.
+#[inline(always)]
 fn concatenated(parts: &[&[u8]]) -> Arc<[u8]> {
     let len = parts.iter().map(|part| part.len()).sum();
     let mut octets: Arc<[u8]> = std::iter::repeat_n(0, len).collect();

@@ -211,6 +211,7 @@ impl Backlog {
     }
 
     /// Takes the message with the lowest place, if it is in memory.
+    #[inline]
     pub fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.share.sub(entry.resident_len());

@@ -329,9 +329,13 @@ impl QueueCore {
     }
 
     /// Gives a message to the store if it has to survive.
+    #[inline]
     fn keep(&mut self, entry: &Entry, delivered: bool, store: &dyn Store, effects: &mut Effects) {
         if !entry.stored {
-            return self.keep_marked(None, store, effects);
+            if self.window.is_some() {
+                self.keep_marked(None, store, effects);
+            }
+            return;
         }
         let lane = self.ready.lane(entry.priority);
         let record = entry.publish(lane.id, delivered);

@@ -190,8 +190,20 @@ impl Ready {
     }
 
     /// Takes that one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Entry> {
+        // Most queues have nothing but one lane.
+        if self.groups.is_none()
+            && self.weight.is_none()
+            && self.returned.is_empty()
+            && let [only] = &mut self.lanes[..]
+        {
+            return only.backlog.pop();
+        }
+        self.pop_from_several()
+    }
+
+    fn pop_from_several(&mut self) -> Option<Entry> {
         let entry = if self.groups.is_some() && self.is_parked_next()? {
             self.groups.as_mut()?.pop_free()
         } else {
@@ -205,9 +217,6 @@ impl Ready {
     fn plain_pop(&mut self) -> Option<Entry> {
         if !self.returned.is_empty() {
             return self.returned.pop_front();
-        }
-        if let [only] = &mut self.lanes[..] {
-            return only.backlog.pop();
         }
         let mut lanes = self.lanes.iter_mut();
         lanes.find(|lane| !lane.backlog.is_empty())?.backlog.pop()
