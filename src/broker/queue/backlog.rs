@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use super::notices::Notices;
 use super::residency::{Residency, Share};
+use super::state::State;
 use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
@@ -40,17 +41,33 @@ pub struct Entry {
     /// When it expires, milliseconds since 1970 by the wall clock. Non-zero, so
     /// that it takes no more room than its number.
     pub deadline: Option<NonZeroU64>,
-    /// How it has fared in its queue.
-    pub attempts: Attempts,
-    /// Its priority there.
-    pub priority: u8,
-    /// Whether it was handed out before.
-    pub redelivered: bool,
-    /// Whether the store has it.
-    pub stored: bool,
+    pub(super) state: State,
 }
 
 impl Entry {
+    /// How it has fared in its queue.
+    pub fn attempts(&self) -> Attempts {
+        self.state.attempts()
+    }
+
+    /// Its priority there.
+    #[inline]
+    pub fn priority(&self) -> u8 {
+        self.state.priority()
+    }
+
+    /// Whether it was handed out before.
+    #[inline]
+    pub fn is_redelivered(&self) -> bool {
+        self.state.is_redelivered()
+    }
+
+    /// Whether the store has it.
+    #[inline]
+    pub fn is_stored(&self) -> bool {
+        self.state.is_stored()
+    }
+
     /// What it takes in the store, octets.
     pub fn stored_len(&self) -> u64 {
         self.message.stored_len() as u64
@@ -79,7 +96,7 @@ impl Entry {
 
     /// What counts of it as kept in memory though the store has it, octets.
     fn resident_len(&self) -> u64 {
-        if self.stored {
+        if self.is_stored() {
             self.stored_len() + ENTRY_OVERHEAD
         } else {
             0
@@ -192,7 +209,7 @@ impl Backlog {
     pub fn push(&mut self, entry: Entry, batch: Batch) {
         let too_late = self.loading.is_some_and(|to| entry.position <= to);
         match &mut self.paged {
-            Some(paged) if entry.stored && entry.position >= paged.first && !too_late => {
+            Some(paged) if entry.is_stored() && entry.position >= paged.first && !too_late => {
                 paged.add(&entry, batch);
             }
             _ => self.insert(entry),
@@ -253,14 +270,14 @@ impl Backlog {
         let mut left = self.share.octets();
         let keep = self.share.marks().high / 2;
         let gone = self.entries.iter().skip(1).rev().take_while(|entry| {
-            let goes = left > keep && (!entry.stored || entry.position > delivered);
+            let goes = left > keep && (!entry.is_stored() || entry.position > delivered);
             left = left.saturating_sub(entry.resident_len());
             goes
         });
         let at = self.entries.len() - gone.count();
         let mut resident = VecDeque::new();
         for entry in self.entries.split_off(at) {
-            if !entry.stored {
+            if !entry.is_stored() {
                 resident.push_back(entry);
                 continue;
             }
@@ -357,7 +374,7 @@ impl Backlog {
     /// it is noted as settled. Returns how many there were.
     pub fn purge(&mut self, notices: &mut Notices) -> u64 {
         let messages = self.len();
-        for entry in self.entries.iter().filter(|entry| entry.stored) {
+        for entry in self.entries.iter().filter(|entry| entry.is_stored()) {
             notices.settled(
                 self.lane,
                 entry.position,
@@ -366,7 +383,7 @@ impl Backlog {
             );
         }
         if let Some(paged) = &self.paged {
-            let late = self.beyond.iter().filter(|entry| entry.stored);
+            let late = self.beyond.iter().filter(|entry| entry.is_stored());
             let bytes = paged.bytes + late.map(Entry::stored_len).sum::<u64>();
             // What is yet to arrive is none of what is purged.
             let mut first = paged.first;
@@ -417,9 +434,8 @@ pub(super) fn restored(stored: Stored, priority: u8, delivered: Position) -> Ent
         position: stored.position,
         message: stored.message,
         deadline: stored.deadline.and_then(NonZeroU64::new),
-        attempts: stored.attempts,
-        priority,
-        redelivered: came_back || stored.position <= delivered,
-        stored: true,
+        state: State::new(priority, stored.attempts)
+            .redelivered(came_back || stored.position <= delivered)
+            .stored(true),
     }
 }

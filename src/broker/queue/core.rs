@@ -30,6 +30,7 @@ use super::residency::Residency;
 use super::retries::Retries;
 use super::schedule::Schedule;
 use super::settings::{Counts, Settings};
+use super::state::State;
 use super::timeouts::{Timeouts, next_second};
 use super::undelivered::Undelivered;
 use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts};
@@ -88,7 +89,7 @@ pub struct Reserved {
 impl Reserved {
     /// What the store is told of it.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        let stored = self.entry.as_ref().filter(|entry| entry.stored);
+        let stored = self.entry.as_ref().filter(|entry| entry.is_stored());
         let message = stored.map(|entry| entry.publish(self.lane, false));
         let mark = self.mark.as_ref().and_then(Mark::record);
         message.into_iter().chain(mark)
@@ -321,23 +322,22 @@ impl QueueCore {
             position: self.ready.lane(priority).next_position(),
             message: incoming.message().clone(),
             deadline: ttl.and_then(|ms| NonZeroU64::new(now.unix_ms.saturating_add(ms))),
-            attempts: Attempts::default(),
-            priority,
-            redelivered: incoming.has_failed(),
-            stored: self.durable && incoming.is_persistent(),
+            state: State::new(priority, Attempts::default())
+                .redelivered(incoming.has_failed())
+                .stored(self.durable && incoming.is_persistent()),
         }
     }
 
     /// Gives a message to the store if it has to survive.
     #[inline]
     fn keep(&mut self, entry: &Entry, delivered: bool, store: &dyn Store, effects: &mut Effects) {
-        if !entry.stored {
+        if !entry.is_stored() {
             if self.window.is_some() {
                 self.keep_marked(None, store, effects);
             }
             return;
         }
-        let lane = self.ready.lane(entry.priority);
+        let lane = self.ready.lane(entry.priority());
         let record = entry.publish(lane.id, delivered);
         if self.window.is_some() {
             self.keep_marked(Some(record), store, effects);
@@ -346,7 +346,7 @@ impl QueueCore {
             effects.stored(self.batch);
         }
         if delivered {
-            let lane = self.ready.lane(entry.priority);
+            let lane = self.ready.lane(entry.priority());
             lane.handed_out_at_once(entry.position);
         }
     }
@@ -381,15 +381,15 @@ impl QueueCore {
             return Err(pushed);
         }
         let entry = self.enter(incoming, effects.now());
-        if entry.stored {
-            self.ready.reserve(entry.priority, entry.position);
+        if entry.is_stored() {
+            self.ready.reserve(entry.priority(), entry.position);
         }
         Ok(self.reserved(entry))
     }
 
     fn reserved(&mut self, entry: Entry) -> Reserved {
         Reserved {
-            lane: self.ready.lane(entry.priority).id,
+            lane: self.ready.lane(entry.priority()).id,
             entry: Some(entry),
             mark: self.take_mark(),
         }
@@ -398,7 +398,7 @@ impl QueueCore {
     /// Takes a place back that was given to a message that doesn't come.
     pub fn release_place(&mut self, reserved: &Reserved) {
         if let Some(entry) = &reserved.entry {
-            let lane = self.ready.lane(entry.priority);
+            let lane = self.ready.lane(entry.priority());
             lane.backlog.release(entry.position);
         }
         if let Some(mark) = &reserved.mark {
@@ -648,10 +648,10 @@ impl QueueCore {
 
 /// How a message is handed out.
 fn delivery_of(entry: &Entry, counts: Counts, held: Option<HeldSlot>) -> Delivery<'_> {
-    let attempts = counts.of(entry.attempts);
+    let attempts = counts.of(entry.attempts());
     Delivery {
         message: entry.message.view(),
-        redelivered: entry.redelivered,
+        redelivered: entry.is_redelivered(),
         attempts,
         held,
     }

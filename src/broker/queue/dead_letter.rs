@@ -124,7 +124,7 @@ impl DeadLetter {
     /// Whether an attempt at it failed, here or before: its copies count as handed
     /// out before (`semantics` 10). Being handed out and given back doesn't.
     fn has_failed(&self) -> bool {
-        self.entry.attempts.failures > 0 || self.message().has_failed()
+        self.entry.attempts().failures > 0 || self.message().has_failed()
     }
 
     /// Why it died.
@@ -134,7 +134,7 @@ impl DeadLetter {
 
     /// What its queue's store is told once its copies are there, if it has it.
     pub(in crate::broker) fn settled(&self) -> Option<Record<'static>> {
-        self.entry.stored.then(|| Record::Settle {
+        self.entry.is_stored().then(|| Record::Settle {
             queue: self.lane,
             first: self.entry.position,
             last: self.entry.position,

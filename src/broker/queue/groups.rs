@@ -40,7 +40,7 @@ const ROUTING_KEY: &str = "routing-key";
 type Place = (Reverse<u8>, Position);
 
 fn place(entry: &Entry) -> Place {
-    (Reverse(entry.priority), entry.position)
+    (Reverse(entry.priority()), entry.position)
 }
 
 /// Groups to be kept room for when there are none.

@@ -18,6 +18,7 @@ mod retries;
 mod schedule;
 mod settings;
 mod settling;
+mod state;
 mod timeouts;
 mod undelivered;
 mod weight;

@@ -232,7 +232,7 @@ impl Ready {
         loop {
             let first = self.lanes.iter_mut().find(|l| !l.backlog.is_empty());
             let groups = self.groups.as_mut()?;
-            let parked = groups.first_free().map(|entry| entry.priority);
+            let parked = groups.first_free().map(|entry| entry.priority());
             let Some(lane) = first else {
                 return parked.map(|_| true);
             };
@@ -261,8 +261,8 @@ impl Ready {
         };
         // What is parked was passed over by all that is in the lanes, but for what
         // has a higher priority.
-        let parked = groups.first().map(|entry| entry.priority);
-        let plain = self.plain_head().map(|entry| entry.priority);
+        let parked = groups.first().map(|entry| entry.priority());
+        let plain = self.plain_head().map(|entry| entry.priority());
         let entry = match parked {
             Some(parked) if self.returned.is_empty() && plain.is_none_or(|p| p <= parked) => {
                 self.groups.as_mut()?.pop_first()
@@ -309,7 +309,7 @@ impl Ready {
     /// there as part of `batch`.
     pub(super) fn push(&mut self, entry: Entry, batch: Batch) {
         self.come(&entry);
-        let lane = self.lane(entry.priority);
+        let lane = self.lane(entry.priority());
         lane.backlog.push(entry, batch);
         if !lane.backlog.is_paging() {
             lane.trim(batch);
@@ -319,7 +319,7 @@ impl Ready {
     /// Adds a message whose place was given out before.
     pub(super) fn arrive(&mut self, entry: Entry, batch: Batch) {
         self.come(&entry);
-        let lane = self.lane(entry.priority);
+        let lane = self.lane(entry.priority());
         lane.backlog.release(entry.position);
         lane.backlog.push(entry, batch);
         lane.trim(batch);
@@ -334,8 +334,8 @@ impl Ready {
             let plain = entries.into_iter().filter_map(|e| groups.come_back(e));
             entries = plain.collect();
         }
-        while let Some(priority) = entries.last().map(|entry| entry.priority) {
-            let own = entries.extract_if(.., |entry| entry.priority == priority);
+        while let Some(priority) = entries.last().map(|entry| entry.priority()) {
+            let own = entries.extract_if(.., |entry| entry.priority() == priority);
             let own = own.collect();
             let lane = self.lane(priority);
             lane.backlog.put_back(own);
@@ -387,24 +387,24 @@ impl Ready {
 
     /// Notes for the store that a message is gone, if it has it.
     pub(super) fn forget(&mut self, entry: &Entry, notices: &mut Notices) {
-        if entry.stored {
-            self.lane(entry.priority).forget(entry, notices);
+        if entry.is_stored() {
+            self.lane(entry.priority()).forget(entry, notices);
         }
     }
 
     /// Notes for the store how a message fared that came back, if it has it.
     pub(super) fn note_return(&mut self, entry: &Entry, notices: &mut Notices) {
-        if entry.stored {
-            let lane = self.lane(entry.priority).id;
-            notices.returned(lane, entry.position, entry.attempts);
+        if entry.is_stored() {
+            let lane = self.lane(entry.priority()).id;
+            notices.returned(lane, entry.position, entry.attempts());
         }
     }
 
     /// A message was handed out.
     #[inline]
     pub(super) fn handed_out(&mut self, entry: &Entry, held: Option<HeldSlot>) {
-        if entry.stored {
-            self.lane(entry.priority).handed_out(entry.position);
+        if entry.is_stored() {
+            self.lane(entry.priority()).handed_out(entry.position);
         }
         if let (Some(groups), Some(held)) = (&mut self.groups, held) {
             groups.hand_out(entry, held);

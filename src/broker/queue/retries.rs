@@ -144,5 +144,5 @@ impl Retries {
 
 /// Something that differs from message to message and from try to try.
 pub(super) fn chance(entry: &Entry) -> u64 {
-    entry.position.0 ^ u64::from(entry.attempts.returns) << 48
+    entry.position.0 ^ u64::from(entry.attempts().returns) << 48
 }

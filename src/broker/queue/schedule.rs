@@ -61,7 +61,7 @@ impl Schedule {
     }
 
     fn make_slot(&mut self, entry: Entry) -> Slot {
-        if entry.stored {
+        if entry.is_stored() {
             if self.resident >= QUEUE_RESIDENT_HIGH {
                 return None;
             }
@@ -82,7 +82,7 @@ impl Schedule {
             let Some(entry) = first.remove() else {
                 break;
             };
-            if entry.stored {
+            if entry.is_stored() {
                 self.resident = self.resident.saturating_sub(entry.stored_len());
             }
             due.push(*entry);

@@ -31,9 +31,8 @@ impl QueueCore {
             let Some(mut entry) = self.release(*slot) else {
                 continue;
             };
-            entry.redelivered = true;
-            entry.attempts.count(cause);
-            if cause.is_failure() && limit.is_some_and(|limit| entry.attempts.failures > limit) {
+            entry.state.count(cause);
+            if cause.is_failure() && limit.is_some_and(|limit| entry.attempts().failures > limit) {
                 self.ready.settled(*slot);
                 self.bury(entry, DeathReason::DeliveryLimit);
                 continue;
@@ -54,7 +53,7 @@ impl QueueCore {
         if let Some(delayed) = self.settings.delayed_retry {
             let now = effects.now().unix_ms;
             for entry in std::mem::take(&mut returned) {
-                match delayed.delay(entry.attempts, retries::chance(&entry)) {
+                match delayed.delay(entry.attempts(), retries::chance(&entry)) {
                     0 => returned.push(entry),
                     delay => self.retries.keep(now.saturating_add(delay), entry),
                 }
@@ -82,7 +81,7 @@ impl QueueCore {
     pub fn discard(&mut self, held: &[HeldSlot], cause: ReturnCause) {
         for slot in held {
             if let Some(mut entry) = self.release(*slot) {
-                entry.attempts.count(cause);
+                entry.state.count(cause);
                 self.ready.settled(*slot);
                 self.bury(entry, DeathReason::Rejected);
             }
@@ -134,7 +133,7 @@ impl QueueCore {
     pub fn take_dying(&mut self) -> Vec<(QueueId, Entry, DeathReason)> {
         let dying = std::mem::take(&mut self.dying).into_iter();
         dying
-            .map(|(entry, reason)| (self.ready.lane(entry.priority).id, entry, reason))
+            .map(|(entry, reason)| (self.ready.lane(entry.priority()).id, entry, reason))
             .collect()
     }
 
@@ -183,7 +182,7 @@ impl QueueCore {
         let refused = self.is_over(messages + 1, bytes + body);
         if refused && self.settings.overflow == Overflow::RejectPublishDeadLetter {
             let mut entry = self.enter(incoming, effects.now());
-            entry.stored = false;
+            entry.state = entry.state.stored(false);
             self.bury(entry, DeathReason::MaxLength);
         }
         refused
