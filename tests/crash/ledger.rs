@@ -290,7 +290,10 @@ impl Ledger {
             let text = format!("{id} from {}", queue.name());
             self.fault("delivered to two", text);
         }
-        if before != redelivered && (before || fresh) {
+        // A dead letter that came back from a closed channel before it died says so
+        // for good.
+        let has_past = queue != queue.root();
+        if before != redelivered && (before || (fresh && !has_past)) {
             let text = format!("{id} from {}: {redelivered}", queue.name());
             self.fault("redelivered flag of a delivery", text);
         }

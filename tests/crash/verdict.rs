@@ -185,8 +185,10 @@ impl Ledger {
                 let text = format!("{id} in {}", queue.name());
                 self.fault("handed out before and not redelivered", text);
             }
-            // Elsewhere somebody may have been handed it and died.
-            let never = handed_out.is_none() && queue.spec().untouched;
+            // Elsewhere somebody may have been handed it and died, and a dead letter
+            // that came back from a closed channel before it died says so for good.
+            let has_no_past = queue.spec().untouched && queue == queue.root();
+            let never = handed_out.is_none() && has_no_past;
             if stayed && never && seen.redelivered {
                 let text = format!("{id} in {}", queue.name());
                 self.fault("never handed out and redelivered", text);
