@@ -6,7 +6,7 @@ use harrier::base::ids::{Position, QueueId};
 use harrier::broker::attempts::ReturnCause;
 use harrier::broker::effects::Effects;
 use harrier::broker::queue::{
-    ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settlement, Surroundings,
+    ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settings, Settlement, Surroundings,
 };
 use harrier::broker::store::{Remainder, Store};
 use harrier::wire::FieldTable;
@@ -252,4 +252,36 @@ fn the_store_is_told_about_many_messages_at_once() {
     push(&queue, 20..21);
     assert_eq!(ledger.appends(), before + 4);
     assert_eq!(ledger.remainder(ID).delivered, Position(21));
+}
+
+/// Octets of bodies were counted again when messages came back from the store that
+/// had been counted before they went there.
+#[test]
+fn what_is_left_to_the_store_counts_once_against_a_limit() {
+    let ledger = Arc::new(Ledger::default());
+    ledger.answer_at_once();
+    let residency = Arc::new(Residency::new(MARKS, TIGHT, u64::MAX, 1));
+    let around = Surroundings::new(Arc::clone(&ledger) as Arc<dyn Store>, residency);
+    let spec = spec("q", true, FieldTable::new());
+    let queue = Arc::new(Queue::new(ID, "/".into(), spec, None, &around));
+    push(&queue, 0..30);
+    let limit = FieldTable::from_iter([("x-max-length-bytes", (80 * 4).into())]);
+    let settings = Arc::new(Settings::of(&limit));
+    queue.configure(settings, &mut Effects::default());
+    push(&queue, 30..80);
+    let who = Arc::new(Sleeper::default());
+    let mut numbers = Vec::new();
+    loop {
+        // What there is no room for is dropped when the queue is called.
+        while let Some(queue) = around.timers.take_due(u64::MAX) {
+            queue.on_time(&mut Effects::default());
+        }
+        match get(&queue, &who) {
+            Got::Message((number, _)) => numbers.push(number),
+            Got::NotYet => assert!(who.is_woken()),
+            Got::Nothing => break,
+        }
+    }
+    let all: Vec<u32> = (0..80).collect();
+    assert_eq!(numbers, all);
 }

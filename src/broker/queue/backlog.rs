@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::notices::Notices;
@@ -203,6 +204,14 @@ impl Backlog {
     pub fn resident_weight(&self) -> Weight {
         let resident = self.entries.iter().chain(&self.beyond);
         resident.map(Entry::weight).sum()
+    }
+
+    /// The places between which messages are left to the store.
+    pub fn left_to_the_store(&self) -> Range<Position> {
+        let paged = self.paged.as_ref();
+        paged.map_or(Position(0)..Position(0), |paged| {
+            paged.first..Position(paged.last.0.saturating_add(1))
+        })
     }
 
     /// Adds a message; one that the store has went there as part of `batch`.

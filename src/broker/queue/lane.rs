@@ -1,5 +1,6 @@
 //! The messages of one priority, with places of their own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::backlog::{Backlog, Entry, Wanted};
@@ -25,8 +26,8 @@ pub(super) struct Lane {
     delivered_told: Position,
     /// The highest place of a message that others went before.
     passed_over: Position,
-    /// Messages up to this place that are left to the store haven't been weighed.
-    unweighed: Position,
+    /// The places of messages left to the store that haven't been weighed.
+    unweighed: Range<Position>,
 }
 
 impl Lane {
@@ -39,7 +40,7 @@ impl Lane {
             delivered: Position(0),
             delivered_told: Position(0),
             passed_over: Position(0),
-            unweighed: Position(0),
+            unweighed: Position(0)..Position(0),
         }
     }
 
@@ -84,16 +85,19 @@ impl Lane {
     /// for that page any more.
     pub(super) fn receive(&mut self, page: Page) -> Option<(u64, Weight)> {
         let unweighed = page.messages.iter();
-        let unweighed = unweighed.filter(|stored| stored.position <= self.unweighed);
+        let unweighed = unweighed.filter(|stored| self.unweighed.contains(&stored.position));
         let weight = unweighed.map(|stored| Weight::of(&stored.message)).sum();
+        let through = page.through;
         let missing = self.backlog.receive(page, self.delivered)?;
+        // It may be left to the store again, and is weighed then.
+        self.unweighed.start = self.unweighed.start.max(Position(through.0 + 1));
         Some((missing, weight))
     }
 
     /// What its messages weigh that are in memory. The others are weighed when
     /// they are read back.
     pub(super) fn weigh(&mut self) -> Weight {
-        self.unweighed = self.last_position;
+        self.unweighed = self.backlog.left_to_the_store();
         self.backlog.resident_weight()
     }
 
@@ -107,8 +111,8 @@ impl Lane {
         self.last_position = remainder.last;
         self.delivered = remainder.delivered;
         self.delivered_told = remainder.delivered;
-        self.unweighed = remainder.last;
         self.backlog.restore(remainder);
+        self.unweighed = self.backlog.left_to_the_store();
     }
 
     /// Notes for the store how far messages were handed out.
