@@ -31,7 +31,7 @@ use super::retries::Retries;
 use super::schedule::Schedule;
 use super::settings::{Counts, Settings};
 use super::state::State;
-use super::timeouts::{Timeouts, next_second};
+use super::timeouts::Timeouts;
 use super::undelivered::Undelivered;
 use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts};
 use crate::base::clock::Now;
@@ -235,15 +235,13 @@ impl QueueCore {
             };
             if consumer.no_ack() {
                 consumer.subscriber().deliver(&delivery, effects);
-                self.keep_marked(None, store, effects);
+                if self.window.is_some() {
+                    self.keep_marked(None, store, effects);
+                }
                 return Pushed::Taken;
             }
             consumer.hold();
-            let mut since = 0;
-            if let Some(timeout) = consumer.timeout() {
-                since = next_second(effects.now());
-                self.timeouts.note(since, timeout);
-            }
+            let since = self.timeouts.begin(consumer.timeout(), effects.now());
             let subscriber = Arc::clone(consumer.subscriber());
             let entry = self.enter(incoming, effects.now());
             self.keep(&entry, true, store, effects);
@@ -451,11 +449,7 @@ impl QueueCore {
                 continue;
             }
             consumer.hold();
-            let mut since = 0;
-            if let Some(timeout) = consumer.timeout() {
-                since = next_second(effects.now());
-                self.timeouts.note(since, timeout);
-            }
+            let since = self.timeouts.begin(consumer.timeout(), effects.now());
             let vacant = self.held.vacant_entry();
             let held = Some(HeldSlot(vacant.key() as u32));
             let delivery = delivery_of(&entry, counts, held);

@@ -380,6 +380,7 @@ impl QueueCore {
 
     /// Tells the store of a message, if it is to have it, together with what is
     /// remembered of it and what is forgotten over it.
+    #[cold]
     pub(super) fn keep_marked(
         &mut self,
         message: Option<Record<'_>>,

@@ -13,7 +13,7 @@ use crate::base::clock::Now;
 use crate::broker::subscriber::{HeldSlot, Subscriber};
 
 /// The second that follows, since 1970: so that nobody has less time than said.
-pub(super) fn next_second(now: Now) -> u32 {
+fn next_second(now: Now) -> u32 {
     u32::try_from(now.unix_ms.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
@@ -39,6 +39,18 @@ pub(super) struct Timeouts {
 }
 
 impl Timeouts {
+    /// Notes a message that is handed out now, if there is a limit to how long it
+    /// may be held; the second that counts for it.
+    #[inline]
+    pub(super) fn begin(&mut self, timeout: Option<u64>, now: Now) -> u32 {
+        let Some(timeout) = timeout else {
+            return 0;
+        };
+        let since = next_second(now);
+        self.note(since, timeout);
+        since
+    }
+
     /// Notes a message handed out in the second `since`, to be settled within
     /// `timeout` milliseconds.
     #[inline]
