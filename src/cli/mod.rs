@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed (stderr says what and what to do), 2 usage.
 
+pub mod api;
 pub mod config_file;
 mod format;
 mod logging;
@@ -9,6 +10,7 @@ pub mod perf;
 mod serve;
 mod status;
 pub mod store;
+pub mod table;
 
 use std::process::ExitCode;
 

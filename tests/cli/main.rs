@@ -10,6 +10,7 @@
 mod configuration;
 mod definitions;
 mod program;
+mod rendering;
 mod running;
 mod store;
 mod usage;
