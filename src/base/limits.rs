@@ -107,6 +107,8 @@ pub const QUORUM_PRIORITIES: (u8, u8) = (31, 4);
 pub const QUORUM_DELIVERY_LIMIT: u16 = 20;
 /// The highest priority a queue may be declared with.
 pub const QUEUE_PRIORITY_MAX: i64 = 255;
+/// Octets of the value of a runtime parameter, as the text of its JSON.
+pub const PARAMETER_BYTES_MAX: usize = 1024 * 1024;
 /// Steps back that matching one pattern of a permission or policy may take,
 /// which only one with look-around or back-references takes at all.
 pub const PATTERN_BACKTRACKS_MAX: usize = 100_000;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Permissions, TopicPermission, User};
+use super::parameters::ParameterKey;
 use super::policy::{Policy, PolicyKind};
 use super::spec::{BindingSpec, ExchangeSpec, QueueSpec};
 use super::vhost::VhostSettings;
@@ -91,6 +92,18 @@ pub enum Change {
         /// Its name.
         name: Arc<str>,
     },
+    /// There is a parameter from now on, or it has another value.
+    ParameterSet {
+        /// What it is known by.
+        key: ParameterKey,
+        /// The text of its JSON.
+        value: Arc<str>,
+    },
+    /// A parameter went.
+    ParameterCleared {
+        /// What it was known by.
+        key: ParameterKey,
+    },
     /// A user was made or changed.
     UserSet {
         /// What the user is from now on.
@@ -138,8 +151,8 @@ pub enum Change {
 }
 
 impl Change {
-    /// The virtual host that what is declared changed in: not of users and
-    /// permissions.
+    /// The virtual host that what is declared changed in: not of users,
+    /// permissions and parameters.
     pub fn vhost(&self) -> Option<&Arc<str>> {
         match self {
             Self::VhostCreated { vhost }
@@ -153,7 +166,9 @@ impl Change {
             | Self::Unbound { vhost, .. }
             | Self::PolicySet { vhost, .. }
             | Self::PolicyCleared { vhost, .. } => Some(vhost),
-            Self::UserSet { .. }
+            Self::ParameterSet { .. }
+            | Self::ParameterCleared { .. }
+            | Self::UserSet { .. }
             | Self::UserDeleted { .. }
             | Self::PermissionsSet { .. }
             | Self::PermissionsCleared { .. }

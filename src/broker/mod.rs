@@ -22,6 +22,7 @@ pub mod firehose;
 pub mod message;
 mod name;
 pub mod once;
+pub mod parameters;
 pub mod pattern;
 pub mod policy;
 pub mod publishing;

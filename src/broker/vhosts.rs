@@ -11,6 +11,7 @@ use super::change::Change;
 use super::dead_lettering::see_to_effects;
 use super::effects::Effects;
 use super::events::INTERNAL_USER;
+use super::parameters::Parameters;
 use super::queue::{Queue, Surroundings};
 use super::store::{Record, Recovered, Store};
 use super::timers::Timers;
@@ -25,16 +26,19 @@ pub struct Vhosts {
     ids: Arc<QueueIds>,
     around: Surroundings,
     herald: Arc<Herald>,
+    parameters: Parameters,
     by_name: RwLock<HashMap<Arc<str>, Arc<Vhost>>>,
 }
 
 impl Vhosts {
     /// What `recovered` held, with [`DEFAULT_VHOST`] if that held none at all.
     pub fn restore(store: Arc<dyn Store>, recovered: Recovered) -> Self {
+        let herald = Arc::<Herald>::default();
         let vhosts = Self {
+            parameters: Parameters::new(Arc::clone(&store), Arc::clone(&herald)),
             ids: Arc::new(QueueIds::after(recovered.last_queue_id)),
             around: Surroundings::new(store, Arc::default()),
-            herald: Arc::default(),
+            herald,
             by_name: RwLock::default(),
         };
         for change in &recovered.changes {
@@ -71,6 +75,11 @@ impl Vhosts {
         &self.herald
     }
 
+    /// What components are told to do in them, and what is said of the broker.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
     /// The virtual host called `name`.
     pub fn get(&self, name: &str) -> Option<Arc<Vhost>> {
         self.by_name.read().get(name).cloned()
@@ -97,11 +106,17 @@ impl Vhosts {
         vhost
     }
 
-    /// Makes a virtual host, or says something else of the one there is.
+    /// Makes a virtual host, or says something else of the one there is, as `by`
+    /// asks.
     ///
     /// # Errors
     /// [`AccessError`] when the name or the settings make no sense.
-    pub fn put(&self, name: &str, settings: VhostSettings) -> Result<Applied, AccessError> {
+    pub fn put(
+        &self,
+        name: &str,
+        settings: VhostSettings,
+        by: &str,
+    ) -> Result<Applied, AccessError> {
         check_name(name)?;
         settings.check()?;
         let mut by_name = self.by_name.write();
@@ -117,10 +132,9 @@ impl Vhosts {
             vhost.restore(&change);
             let settings = vhost.settings();
             if created {
-                self.herald.vhost_created(name, &settings, INTERNAL_USER);
+                self.herald.vhost_created(name, &settings, by);
             } else if settings.limits != limits {
-                self.herald
-                    .vhost_limits_set(name, settings.limits, INTERNAL_USER);
+                self.herald.vhost_limits_set(name, settings.limits, by);
             }
             self.around.store.append(&[Record::Topology(&change)])
         });
@@ -140,7 +154,9 @@ impl Vhosts {
             return Err(AccessError::Protected(name.to_owned()));
         }
         let batch = vhost.delete(effects);
-        by_name.remove(name);
+        if let Some((name, _)) = by_name.remove_entry(name) {
+            self.parameters.forget_vhost(&name);
+        }
         self.herald.vhost_deleted(name, effects.actor());
         Ok(Applied {
             created: false,
@@ -178,6 +194,7 @@ impl Vhosts {
     }
 
     fn replay(&self, change: &Change) {
+        self.parameters.restore(change);
         let Some(name) = change.vhost() else {
             return;
         };

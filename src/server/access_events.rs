@@ -3,13 +3,13 @@
 
 use crate::broker::access::{Permissions, TopicPermission, User, UserLimits};
 use crate::broker::announcements::Herald;
-use crate::broker::events::{INTERNAL_USER, done, done_in};
+use crate::broker::events::{done, done_in};
 use crate::wire::{FieldTable, FieldValue};
 
 /// Tells of a user who was made, or given another password or other tags.
-pub(super) fn tell_user(herald: &Herald, before: Option<&User>, after: &User) {
+pub(super) fn tell_user(herald: &Herald, before: Option<&User>, after: &User, by: &str) {
     let name = &after.name;
-    let fields = || done("name", name, INTERNAL_USER);
+    let fields = || done("name", name, by);
     match before {
         None => herald.event("user.created", fields),
         Some(before) if before.password != after.password => {
@@ -28,12 +28,12 @@ pub(super) fn tell_user(herald: &Herald, before: Option<&User>, after: &User) {
 }
 
 /// Tells of a user who was deleted.
-pub(super) fn tell_user_deleted(herald: &Herald, name: &str) {
-    herald.event("user.deleted", || done("name", name, INTERNAL_USER));
+pub(super) fn tell_user_deleted(herald: &Herald, name: &str, by: &str) {
+    herald.event("user.deleted", || done("name", name, by));
 }
 
 /// Tells what a user may have open.
-pub(super) fn tell_user_limits(herald: &Herald, name: &str, limits: UserLimits) {
+pub(super) fn tell_user_limits(herald: &Herald, name: &str, limits: UserLimits, by: &str) {
     let given = [
         ("max-connections", limits.max_connections),
         ("max-channels", limits.max_channels),
@@ -45,7 +45,7 @@ pub(super) fn tell_user_limits(herald: &Herald, name: &str, limits: UserLimits) 
         "user.limits.set"
     };
     herald.event(key, || {
-        let mut headers = done("name", "limits", INTERNAL_USER);
+        let mut headers = done("name", "limits", by);
         headers.push("username", name);
         for (limit, value) in given {
             if let Some(value) = value {
@@ -57,9 +57,15 @@ pub(super) fn tell_user_limits(herald: &Herald, name: &str, limits: UserLimits) 
 }
 
 /// Tells what a user may do in a virtual host.
-pub(super) fn tell_permissions(herald: &Herald, user: &str, vhost: &str, may: &Permissions) {
+pub(super) fn tell_permissions(
+    herald: &Herald,
+    user: &str,
+    vhost: &str,
+    may: &Permissions,
+    by: &str,
+) {
     herald.event("permission.created", || {
-        let mut headers = of_user(user, vhost);
+        let mut headers = of_user(user, vhost, by);
         headers.push("configure", &**may.configure.source());
         headers.push("write", &**may.write.source());
         headers.push("read", &**may.read.source());
@@ -68,8 +74,8 @@ pub(super) fn tell_permissions(herald: &Herald, user: &str, vhost: &str, may: &P
 }
 
 /// Tells that a user may do nothing in a virtual host any more.
-pub(super) fn tell_permissions_cleared(herald: &Herald, user: &str, vhost: &str) {
-    herald.event("permission.deleted", || of_user(user, vhost));
+pub(super) fn tell_permissions_cleared(herald: &Herald, user: &str, vhost: &str, by: &str) {
+    herald.event("permission.deleted", || of_user(user, vhost, by));
 }
 
 /// Tells with what routing keys a user may use a topic exchange.
@@ -78,9 +84,10 @@ pub(super) fn tell_topic_permission(
     user: &str,
     vhost: &str,
     may: &TopicPermission,
+    by: &str,
 ) {
     herald.event("topic.permission.created", || {
-        let mut headers = of_user(user, vhost);
+        let mut headers = of_user(user, vhost, by);
         headers.push("exchange", &*may.exchange);
         headers.push("write", &*may.write);
         headers.push("read", &*may.read);
@@ -89,10 +96,10 @@ pub(super) fn tell_topic_permission(
 }
 
 /// Tells that a user may use topic exchanges with any routing key again.
-pub(super) fn tell_topic_permissions_cleared(herald: &Herald, user: &str, vhost: &str) {
-    herald.event("topic.permission.deleted", || of_user(user, vhost));
+pub(super) fn tell_topic_permissions_cleared(herald: &Herald, user: &str, vhost: &str, by: &str) {
+    herald.event("topic.permission.deleted", || of_user(user, vhost, by));
 }
 
-fn of_user(user: &str, vhost: &str) -> FieldTable {
-    done_in(vhost, "user", user, INTERNAL_USER)
+fn of_user(user: &str, vhost: &str, by: &str) -> FieldTable {
+    done_in(vhost, "user", user, by)
 }

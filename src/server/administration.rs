@@ -2,7 +2,8 @@
 //! what definitions and the management interface ask for.
 //!
 //! Every change takes effect at once and is on disk with its batch. One that
-//! changes nothing says so and is written nowhere.
+//! changes nothing says so and is written nowhere. The last argument, `by`, is
+//! who asked for it, as events and the log say.
 
 use std::sync::Arc;
 
@@ -31,15 +32,16 @@ impl Shared {
         name: &str,
         password: PasswordHash,
         tags: Vec<Arc<str>>,
+        by: &str,
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         let before = self.access.user(name);
         let applied = self.access.put_user(name, password, tags)?;
         if applied.batch.is_some() {
             if let Some(after) = self.access.user(name) {
-                tell_user(self.vhosts.herald(), before.as_deref(), &after);
+                tell_user(self.vhosts.herald(), before.as_deref(), &after, by);
             }
-            tracing::info!(user = name, created = applied.created, "user set");
+            tracing::info!(user = name, created = applied.created, by, "user set");
         }
         Ok(applied)
     }
@@ -48,12 +50,17 @@ impl Shared {
     ///
     /// # Errors
     /// [`AccessError::NoSuchUser`].
-    pub fn delete_user(&self, name: &str) -> Result<Applied, AccessError> {
+    pub fn delete_user(&self, name: &str, by: &str) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         let applied = self.access.delete_user(name)?;
-        tell_user_deleted(self.vhosts.herald(), name);
+        tell_user_deleted(self.vhosts.herald(), name, by);
         let dismissed = self.seats.dismiss_user(name);
-        tracing::info!(user = name, connections = dismissed.len(), "user deleted");
+        tracing::info!(
+            user = name,
+            connections = dismissed.len(),
+            by,
+            "user deleted"
+        );
         self.wake(&dismissed);
         Ok(applied)
     }
@@ -62,11 +69,16 @@ impl Shared {
     ///
     /// # Errors
     /// [`AccessError::NoSuchUser`].
-    pub fn set_user_limits(&self, name: &str, limits: UserLimits) -> Result<Applied, AccessError> {
+    pub fn set_user_limits(
+        &self,
+        name: &str,
+        limits: UserLimits,
+        by: &str,
+    ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         let applied = self.access.set_user_limits(name, limits)?;
         if applied.batch.is_some() {
-            tell_user_limits(self.vhosts.herald(), name, limits);
+            tell_user_limits(self.vhosts.herald(), name, limits, by);
         }
         Ok(applied)
     }
@@ -80,6 +92,7 @@ impl Shared {
         user: &str,
         vhost: &str,
         permissions: Permissions,
+        by: &str,
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         self.check_vhost(vhost)?;
@@ -87,19 +100,19 @@ impl Shared {
             .access
             .set_permissions(user, vhost, permissions.clone())?;
         if applied.batch.is_some() {
-            tell_permissions(self.vhosts.herald(), user, vhost, &permissions);
-            tracing::info!(user, vhost, "permissions set");
+            tell_permissions(self.vhosts.herald(), user, vhost, &permissions, by);
+            tracing::info!(user, vhost, by, "permissions set");
         }
         Ok(applied)
     }
 
     /// Takes a user's permissions in a virtual host away; whether there were any.
-    pub fn clear_permissions(&self, user: &str, vhost: &str) -> bool {
+    pub fn clear_permissions(&self, user: &str, vhost: &str, by: &str) -> bool {
         let _one_at_a_time = self.administration.lock();
         let cleared = self.access.clear_permissions(user, vhost);
         if cleared {
-            tell_permissions_cleared(self.vhosts.herald(), user, vhost);
-            tracing::info!(user, vhost, "permissions cleared");
+            tell_permissions_cleared(self.vhosts.herald(), user, vhost, by);
+            tracing::info!(user, vhost, by, "permissions cleared");
         }
         cleared
     }
@@ -113,6 +126,7 @@ impl Shared {
         user: &str,
         vhost: &str,
         permission: TopicPermission,
+        by: &str,
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         self.check_vhost(vhost)?;
@@ -120,18 +134,24 @@ impl Shared {
             .access
             .set_topic_permission(user, vhost, permission.clone())?;
         if applied.batch.is_some() {
-            tell_topic_permission(self.vhosts.herald(), user, vhost, &permission);
+            tell_topic_permission(self.vhosts.herald(), user, vhost, &permission, by);
         }
         Ok(applied)
     }
 
     /// Takes a user's topic permission for an exchange away, or for all of a
     /// virtual host; whether there was one.
-    pub fn clear_topic_permissions(&self, user: &str, vhost: &str, exchange: Option<&str>) -> bool {
+    pub fn clear_topic_permissions(
+        &self,
+        user: &str,
+        vhost: &str,
+        exchange: Option<&str>,
+        by: &str,
+    ) -> bool {
         let _one_at_a_time = self.administration.lock();
         let cleared = self.access.clear_topic_permissions(user, vhost, exchange);
         if cleared {
-            tell_topic_permissions_cleared(self.vhosts.herald(), user, vhost);
+            tell_topic_permissions_cleared(self.vhosts.herald(), user, vhost, by);
         }
         cleared
     }
@@ -141,15 +161,20 @@ impl Shared {
     ///
     /// # Errors
     /// [`AccessError`] when the name or the settings make no sense.
-    pub fn put_vhost(&self, name: &str, settings: VhostSettings) -> Result<Applied, AccessError> {
+    pub fn put_vhost(
+        &self,
+        name: &str,
+        settings: VhostSettings,
+        by: &str,
+    ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         let mut settings = settings;
         if settings.default_queue_type.is_none() && self.vhosts.get(name).is_none() {
             settings.default_queue_type = new_vhost(&self.config).default_queue_type;
         }
-        let applied = self.vhosts.put(name, settings)?;
+        let applied = self.vhosts.put(name, settings, by)?;
         if applied.created {
-            tracing::info!(vhost = name, "vhost created");
+            tracing::info!(vhost = name, by, "vhost created");
         }
         Ok(applied)
     }
@@ -159,16 +184,23 @@ impl Shared {
     ///
     /// # Errors
     /// [`AccessError`] when there is none, or it is protected.
-    pub fn delete_vhost(&self, name: &str) -> Result<Applied, AccessError> {
+    pub fn delete_vhost(&self, name: &str, by: &str) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
         let mut effects = Effects::default();
         effects.set_now(self.now());
+        effects.set_actor(by.into());
         let applied = self.vhosts.delete(name, &mut effects)?;
         self.access.forget_vhost(name);
+        self.parameter_changes.count();
         // Consumers lose their queues before their connections go.
         effects.tell_cancelled();
         let dismissed = self.seats.dismiss_from(name);
-        tracing::info!(vhost = name, connections = dismissed.len(), "vhost deleted");
+        tracing::info!(
+            vhost = name,
+            connections = dismissed.len(),
+            by,
+            "vhost deleted"
+        );
         effects.wake_all();
         self.wake(&dismissed);
         Ok(applied)
@@ -178,12 +210,18 @@ impl Shared {
     ///
     /// # Errors
     /// [`PolicyError::NoSuchVhost`].
-    pub fn set_policy(&self, vhost: &str, policy: Policy) -> Result<Applied, PolicyError> {
+    pub fn set_policy(
+        &self,
+        vhost: &str,
+        policy: Policy,
+        by: &str,
+    ) -> Result<Applied, PolicyError> {
         let (kind, name) = (policy.kind().name(), Arc::clone(policy.name()));
-        let applied =
-            self.change_policies(vhost, |vhost, effects| vhost.set_policy(policy, effects))?;
+        let applied = self.change_policies(vhost, by, |vhost, effects| {
+            vhost.set_policy(policy, effects)
+        })?;
         if applied.batch.is_some() {
-            tracing::info!(vhost, kind, name = &*name, "policy set");
+            tracing::info!(vhost, kind, name = &*name, by, "policy set");
         }
         Ok(applied)
     }
@@ -198,12 +236,13 @@ impl Shared {
         vhost: &str,
         kind: PolicyKind,
         name: &str,
+        by: &str,
     ) -> Result<Option<Batch>, PolicyError> {
-        let cleared = self.change_policies(vhost, |vhost, effects| {
+        let cleared = self.change_policies(vhost, by, |vhost, effects| {
             vhost.clear_policy(kind, name, effects)
         })?;
         if cleared.is_some() {
-            tracing::info!(vhost, kind = kind.name(), name, "policy cleared");
+            tracing::info!(vhost, kind = kind.name(), name, by, "policy cleared");
         }
         Ok(cleared)
     }
@@ -213,6 +252,7 @@ impl Shared {
     fn change_policies<T>(
         &self,
         vhost: &str,
+        by: &str,
         change: impl FnOnce(&Vhost, &mut Effects) -> Result<T, PolicyError>,
     ) -> Result<T, PolicyError> {
         let _one_at_a_time = self.administration.lock();
@@ -220,6 +260,7 @@ impl Shared {
         let found = found.ok_or_else(|| PolicyError::NoSuchVhost(vhost.to_owned()))?;
         let mut effects = Effects::default();
         effects.set_now(self.now());
+        effects.set_actor(by.into());
         let changed = change(&found, &mut effects)?;
         see_to_effects(&found, &mut effects);
         effects.tell_cancelled();

@@ -21,6 +21,7 @@ mod herald;
 mod listener;
 mod methods;
 mod outbox;
+mod parameters;
 mod permits;
 mod publish;
 mod replies;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::flow::Alarms;
 use super::outbox::Outbox;
+use super::parameters::ParameterChanges;
 use super::seats::Seats;
 use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::config::Config;
@@ -38,6 +39,7 @@ pub struct Shared {
     /// Held while users, permissions or virtual hosts are changed, so that
     /// what a change was checked against is still so when it is made.
     pub(super) administration: Mutex<()>,
+    pub(super) parameter_changes: ParameterChanges,
     /// What publishers have to wait for.
     pub alarms: Alarms,
     /// Gives the system back what the calling thread's allocator keeps unused.
@@ -69,6 +71,7 @@ impl Shared {
             access,
             seats,
             administration: Mutex::default(),
+            parameter_changes: ParameterChanges::default(),
             alarms: Alarms::default(),
             release_memory: || {},
             clock: SystemClock::new(),

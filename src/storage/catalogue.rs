@@ -7,9 +7,11 @@
 //! Keys start with a letter for what they are: `m` a fact about the store, `s`
 //! the summary of a segment, `u` a user, `v` a virtual host, `p` permissions by
 //! virtual host and user, `t` a topic permission by those and exchange, `o` a
-//! policy by virtual host, kind and name, `x` an exchange, `q` a queue, `b` a binding by its source, `d` a binding by its
-//! destination. Then come its names, each with its length
-//! before it, so that no key is the start of another. A value is the change
+//! policy by virtual host, kind and name, `r` a runtime parameter by virtual host
+//! (the empty name for none), component and name, `x` an exchange, `q` a queue,
+//! `b` a binding by its source, `d` a binding by its destination. Then come its
+//! names, each with its length before it, so that no key is the start of
+//! another. A value is the change
 //! that declared the thing, in pieces of at most [`PIECE`] octets under the key
 //! and the number of the piece.
 
@@ -27,6 +29,7 @@ use super::records;
 use super::segment::VERSION;
 use crate::base::ids::QueueId;
 use crate::broker::change::Change;
+use crate::broker::parameters::ParameterKey;
 use crate::broker::spec::{BindingSpec, Destination};
 
 /// sled puts 17 values in a leaf, and a leaf over a quarter of its segments in
@@ -40,7 +43,7 @@ const APPLIED_KEY: &[u8] = b"mapplied";
 const LAST_QUEUE_KEY: &[u8] = b"mlast-queue";
 
 /// The kinds of keys whose values lead from nothing to what is declared, in order.
-const DECLARED: [u8; 8] = *b"uvptoxqb";
+const DECLARED: [u8; 9] = *b"uvptroxqb";
 
 /// A place in the log: a segment and the offset of a frame in it.
 pub(super) type Place = (u64, u64);
@@ -263,7 +266,7 @@ impl Catalogue {
         Ok(Vec::new())
     }
 
-    /// Carries out a change of users, permissions and policies.
+    /// Carries out a change of users, permissions, policies and parameters.
     fn apply_access(&self, change: &Change) -> Result<(), StoreError> {
         let value = || encode_change(change);
         match change {
@@ -293,6 +296,8 @@ impl Catalogue {
             Change::PolicyCleared { vhost, kind, name } => {
                 self.remove(&key(b'o', &[vhost, kind.name(), name]))
             }
+            Change::ParameterSet { key, .. } => self.put(&parameter_key(key), &value()),
+            Change::ParameterCleared { key } => self.remove(&parameter_key(key)),
             _ => Ok(()),
         }
     }
@@ -320,7 +325,7 @@ impl Catalogue {
                 gone.push(id);
             }
         }
-        for kind in *b"vptoxqbd" {
+        for kind in *b"vptroxqbd" {
             self.remove(&key(kind, &[vhost]))?;
         }
         Ok(gone)
@@ -492,6 +497,17 @@ fn key(kind: u8, names: &[&str]) -> Vec<u8> {
 
 fn piece_key(key: &[u8], piece: u16) -> Vec<u8> {
     [key, &piece.to_be_bytes()].concat()
+}
+
+fn parameter_key(of: &ParameterKey) -> Vec<u8> {
+    match of {
+        ParameterKey::Global { name } => key(b'r', &["", "", name]),
+        ParameterKey::Of {
+            component,
+            vhost,
+            name,
+        } => key(b'r', &[vhost, component, name]),
+    }
 }
 
 fn source_key(vhost: &str, spec: &BindingSpec) -> Vec<u8> {

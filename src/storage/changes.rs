@@ -9,6 +9,7 @@ use super::codec::{CodecError, Reader, put_number, put_text};
 use super::policy_codec::{put_policy, put_policy_kind};
 use crate::base::ids::QueueId;
 use crate::broker::change::Change;
+use crate::broker::parameters::ParameterKey;
 use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use crate::wire::FieldTable;
 
@@ -29,6 +30,8 @@ const TOPIC_PERMISSION_SET: u8 = 14;
 const TOPIC_PERMISSION_CLEARED: u8 = 15;
 const POLICY_SET: u8 = 16;
 const POLICY_CLEARED: u8 = 17;
+const PARAMETER_SET: u8 = 18;
+const PARAMETER_CLEARED: u8 = 19;
 
 const TO_QUEUE: u8 = b'q';
 const TO_EXCHANGE: u8 = b'e';
@@ -77,6 +80,11 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
             put_policy_kind(&mut out, *kind);
             put_text(&mut out, name);
         }
+        Change::ParameterSet { key, value } => {
+            put_parameter_key(&mut out, key);
+            put_text(&mut out, value);
+        }
+        Change::ParameterCleared { key } => put_parameter_key(&mut out, key),
     }
     out
 }
@@ -101,7 +109,13 @@ fn kind_and_vhost(change: &Change) -> (u8, &str) {
         Change::TopicPermissionCleared { vhost, .. } => (TOPIC_PERMISSION_CLEARED, vhost),
         Change::PolicySet { vhost, .. } => (POLICY_SET, vhost),
         Change::PolicyCleared { vhost, .. } => (POLICY_CLEARED, vhost),
+        Change::ParameterSet { key, .. } => (PARAMETER_SET, vhost_or_none(key)),
+        Change::ParameterCleared { key } => (PARAMETER_CLEARED, vhost_or_none(key)),
     }
+}
+
+fn vhost_or_none(key: &ParameterKey) -> &str {
+    key.vhost().map_or("", |vhost| vhost)
 }
 
 /// Reads back what [`encode_change`] wrote.
@@ -154,6 +168,13 @@ pub fn decode_change(octets: &[u8]) -> Result<Change, CodecError> {
             kind: input.policy_kind()?,
             name: input.text()?,
         },
+        PARAMETER_SET => Change::ParameterSet {
+            key: input.parameter_key(vhost)?,
+            value: input.text()?,
+        },
+        PARAMETER_CLEARED => Change::ParameterCleared {
+            key: input.parameter_key(vhost)?,
+        },
         _ => input.access_change(kind, vhost)?,
     };
     match input.0 {
@@ -204,7 +225,30 @@ fn put_binding(out: &mut Vec<u8>, spec: &BindingSpec) {
     put_table(out, &spec.arguments);
 }
 
+/// Those of the whole broker have the empty component.
+fn put_parameter_key(out: &mut Vec<u8>, key: &ParameterKey) {
+    let component = match key {
+        ParameterKey::Global { .. } => "",
+        ParameterKey::Of { component, .. } => component,
+    };
+    put_text(out, component);
+    put_text(out, key.name());
+}
+
 impl Reader<'_> {
+    fn parameter_key(&mut self, vhost: Arc<str>) -> Result<ParameterKey, CodecError> {
+        let (component, name) = (self.text()?, self.text()?);
+        match (&*vhost, &*component) {
+            ("", "") => Ok(ParameterKey::Global { name }),
+            (_, "") => Err(CodecError),
+            _ => Ok(ParameterKey::Of {
+                component,
+                vhost,
+                name,
+            }),
+        }
+    }
+
     /// A change of users and permissions.
     fn access_change(&mut self, kind: u8, vhost: Arc<str>) -> Result<Change, CodecError> {
         Ok(match kind {

@@ -58,13 +58,17 @@ fn broker() -> (Shared, Arc<Log>) {
 
 #[track_caller]
 fn import(shared: &Shared, text: &str) {
-    Definitions::parse(text).unwrap().apply(shared).unwrap();
+    Definitions::parse(text)
+        .unwrap()
+        .apply(shared, "operator")
+        .unwrap();
 }
 
 #[track_caller]
 fn refused(text: &str) -> String {
     let (shared, log) = broker();
-    let outcome = Definitions::parse(text).and_then(|definitions| definitions.apply(&shared));
+    let outcome =
+        Definitions::parse(text).and_then(|definitions| definitions.apply(&shared, "operator"));
     let _changes = log.take();
     outcome.unwrap_err().to_string()
 }

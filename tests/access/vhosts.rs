@@ -20,7 +20,9 @@ fn vhosts() -> (Vhosts, Arc<Log>) {
     let log = Arc::new(Log::default());
     let store = Arc::clone(&log) as Arc<dyn Store>;
     let vhosts = Vhosts::restore(store, Recovered::default());
-    vhosts.put("v", VhostSettings::default()).unwrap();
+    vhosts
+        .put("v", VhostSettings::default(), "operator")
+        .unwrap();
     (vhosts, log)
 }
 
@@ -80,7 +82,9 @@ fn what_goes_of_a_deleted_virtual_host_does_not_touch_the_next_of_its_name() {
     old.bind(binding(), ME, effects).unwrap();
     let queue = old.queue("q", ME).unwrap();
     vhosts.delete("v", effects).unwrap();
-    vhosts.put("v", VhostSettings::default()).unwrap();
+    vhosts
+        .put("v", VhostSettings::default(), "operator")
+        .unwrap();
     let new = vhosts.get("v").unwrap();
     declare(&new, "q").unwrap();
     log.take();
@@ -94,13 +98,15 @@ fn what_goes_of_a_deleted_virtual_host_does_not_touch_the_next_of_its_name() {
 fn settings_are_written_when_they_change() {
     let (vhosts, log) = vhosts();
     assert!(matches!(&log.take()[..], [.., Change::VhostSet { .. }]));
-    let same = vhosts.put("v", VhostSettings::default()).unwrap();
+    let same = vhosts
+        .put("v", VhostSettings::default(), "operator")
+        .unwrap();
     assert!(!same.created && same.batch.is_none());
     let settings = VhostSettings {
         description: "d".into(),
         ..VhostSettings::default()
     };
-    let changed = vhosts.put("v", settings.clone()).unwrap();
+    let changed = vhosts.put("v", settings.clone(), "operator").unwrap();
     assert!(!changed.created && changed.batch.is_some());
     let store: Arc<dyn Store> = Arc::new(Log::default());
     let changes = log.take();

@@ -34,7 +34,8 @@ fn broker() -> Shared {
 }
 
 fn refused(text: &str) -> String {
-    let outcome = Definitions::parse(text).and_then(|definitions| definitions.apply(&broker()));
+    let outcome =
+        Definitions::parse(text).and_then(|definitions| definitions.apply(&broker(), "operator"));
     outcome.unwrap_err().to_string()
 }
 
@@ -44,7 +45,7 @@ fn policies_of_both_kinds_come_with_definitions() {
     for _ in 0..2 {
         Definitions::parse(EXPORTED)
             .unwrap()
-            .apply(&shared)
+            .apply(&shared, "operator")
             .unwrap();
     }
     let vhost = shared.vhosts.get("v").unwrap();

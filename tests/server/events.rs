@@ -1,6 +1,7 @@
 //! The event exchange (`semantics` 17): what is told of connections and the like.
 
 use harrier::broker::access::{PasswordHash, Permissions, TopicPermission, UserLimits};
+use harrier::broker::parameters::ParameterKey;
 use harrier::broker::vhost::VhostSettings;
 use harrier::server::shared::Shared;
 use harrier::wire::method::*;
@@ -216,26 +217,32 @@ fn change_users(shared: &Shared) {
     let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).into()).collect();
     let set_user = |password: &[u8; 1], with: &[&str]| {
         let hash = PasswordHash::of(password, [1; 4]);
-        shared.put_user("bob", hash, tags(with)).unwrap();
+        shared
+            .put_user("bob", hash, tags(with), "operator")
+            .unwrap();
     };
     set_user(b"a", &["monitoring"]);
     set_user(b"a", &["monitoring"]);
     set_user(b"b", &["management"]);
-    shared.put_vhost("v", VhostSettings::default()).unwrap();
+    shared
+        .put_vhost("v", VhostSettings::default(), "operator")
+        .unwrap();
     let may = Permissions::new("c", "w", "r").unwrap();
-    shared.set_permissions("bob", "v", may).unwrap();
+    shared.set_permissions("bob", "v", may, "operator").unwrap();
     let topic = TopicPermission::new("amq.topic", "w", "r").unwrap();
-    shared.set_topic_permission("bob", "v", topic).unwrap();
+    shared
+        .set_topic_permission("bob", "v", topic, "operator")
+        .unwrap();
     let mut limits = UserLimits::default();
     limits.set("max-channels", Some(5)).unwrap();
-    shared.set_user_limits("bob", limits).unwrap();
+    shared.set_user_limits("bob", limits, "operator").unwrap();
     shared
-        .set_user_limits("bob", UserLimits::default())
+        .set_user_limits("bob", UserLimits::default(), "operator")
         .unwrap();
-    shared.clear_topic_permissions("bob", "v", None);
-    shared.clear_permissions("bob", "v");
-    shared.delete_user("bob").unwrap();
-    shared.delete_vhost("v").unwrap();
+    shared.clear_topic_permissions("bob", "v", None, "operator");
+    shared.clear_permissions("bob", "v", "operator");
+    shared.delete_user("bob", "operator").unwrap();
+    shared.delete_vhost("v", "operator").unwrap();
 }
 
 #[test]
@@ -252,6 +259,7 @@ fn users_and_what_they_may_do_are_told_of() {
         .is_none_or(|last| last != "vhost.deleted name=v")
     {
         let event = next(&mut listener);
+        assert_eq!(event.text("user_who_performed_action"), "operator");
         let fields = [
             "name",
             "user",
@@ -314,4 +322,42 @@ fn what_is_bound_to_the_event_exchange_survives_a_restart() {
     assert_eq!(alarm.key, "alarm.set");
     assert_eq!(alarm.text("source"), "disk");
     assert!(alarm.text("node").starts_with("harrier@"));
+}
+
+#[test]
+fn parameters_are_told_of() {
+    let broker = Hosted::start();
+    let mut listener = listening(broker.client("guest"), "parameter.*");
+    let shovel = ParameterKey::Of {
+        component: "shovel".into(),
+        vhost: "/".into(),
+        name: "s".into(),
+    };
+    let name = "cluster_name".into();
+    let shared = &broker.shared;
+    for key in [shovel, ParameterKey::Global { name }] {
+        shared
+            .set_parameter(key.clone(), "\"v\"", FieldValue::str("v"), "operator")
+            .unwrap();
+        shared.clear_parameter(&key, "operator").unwrap();
+    }
+    let told: [_; 4] = std::array::from_fn(|_| {
+        let event = next(&mut listener);
+        let fields = ["component", "vhost", "name", "value"];
+        let fields = fields.iter().filter_map(|field| {
+            let text = event.headers.get(field)?.as_str()?;
+            Some(format!(" {field}={text}"))
+        });
+        assert_eq!(event.text("user_who_performed_action"), "operator");
+        format!("{}{}", event.key, fields.collect::<String>())
+    });
+    assert_eq!(
+        told,
+        [
+            "parameter.set component=shovel vhost=/ name=s value=v",
+            "parameter.cleared component=shovel vhost=/ name=s",
+            "parameter.set component=global name=cluster_name value=v",
+            "parameter.cleared component=global name=cluster_name",
+        ]
+    );
 }

@@ -87,21 +87,27 @@ impl Hosted {
     pub fn user(&self, name: &str, tags: &[&str]) {
         let tags = tags.iter().map(|tag| (*tag).into()).collect();
         let password = hashed(name.as_bytes());
-        self.shared.put_user(name, password, tags).unwrap();
+        self.shared
+            .put_user(name, password, tags, "operator")
+            .unwrap();
     }
 
     /// Permits a user to configure, write and read in `/`.
     pub fn permit(&self, user: &str, patterns: [&str; 3]) {
         let [configure, write, read] = patterns;
         let permissions = Permissions::new(configure, write, read).unwrap();
-        let done = self.shared.set_permissions(user, "/", permissions);
+        let done = self
+            .shared
+            .set_permissions(user, "/", permissions, "operator");
         done.unwrap();
     }
 
     /// Permits a user to write and read with some routing keys in `/`.
     pub fn permit_topic(&self, user: &str, exchange: &str, write: &str, read: &str) {
         let permission = TopicPermission::new(exchange, write, read).unwrap();
-        let done = self.shared.set_topic_permission(user, "/", permission);
+        let done = self
+            .shared
+            .set_topic_permission(user, "/", permission, "operator");
         done.unwrap();
     }
 

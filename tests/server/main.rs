@@ -23,6 +23,7 @@ mod firehose;
 mod garbage;
 mod groups;
 mod hosted;
+mod parameters;
 mod prefetch;
 mod pressure;
 mod publishing;

@@ -70,14 +70,17 @@ fn limits_on_connections_hold() {
             limits,
             ..VhostSettings::default()
         };
-        hosted.shared.put_vhost("/", settings).unwrap();
+        hosted.shared.put_vhost("/", settings, "operator").unwrap();
     };
     let of_user = |max_connections| {
         let limits = UserLimits {
             max_connections,
             ..UserLimits::default()
         };
-        hosted.shared.set_user_limits("ann", limits).unwrap();
+        hosted
+            .shared
+            .set_user_limits("ann", limits, "operator")
+            .unwrap();
     };
     let first = hosted.client("ann");
     of_vhost(Some(1));
@@ -111,7 +114,10 @@ fn the_limit_on_channels_is_for_all_connections_together() {
         max_channels: Some(2),
         ..UserLimits::default()
     };
-    hosted.shared.set_user_limits("ann", limits).unwrap();
+    hosted
+        .shared
+        .set_user_limits("ann", limits, "operator")
+        .unwrap();
     let mut one = hosted.client("ann");
     let mut other = hosted.client("ann");
     assert_eq!(
@@ -142,7 +148,7 @@ fn the_limit_on_queues_holds() {
         limits,
         ..VhostSettings::default()
     };
-    hosted.shared.put_vhost("/", settings).unwrap();
+    hosted.shared.put_vhost("/", settings, "operator").unwrap();
     let mut client = hosted.client("guest");
     client.declare("one");
     let said = client.ask(1, queue("two"));
@@ -161,7 +167,7 @@ fn the_default_type_is_for_queues_that_can_be_of_it() {
         default_queue_type: Some("quorum".into()),
         ..VhostSettings::default()
     };
-    hosted.shared.put_vhost("/", settings).unwrap();
+    hosted.shared.put_vhost("/", settings, "operator").unwrap();
     let mut client = hosted.client("guest");
     client.declare("transient");
     client.declare_durable("durable", FieldTable::new());
@@ -188,7 +194,7 @@ fn a_deleted_user_is_shown_out() {
         hosted.permit(user, EVERYTHING);
     }
     let (mut ann, mut bob) = (hosted.client("ann"), hosted.client("bob"));
-    hosted.shared.delete_user("ann").unwrap();
+    hosted.shared.delete_user("ann", "operator").unwrap();
     let text = "CONNECTION_FORCED - user 'ann' is deleted";
     assert_eq!(ann.said(), Said::Closed(320, text.into()));
     bob.declare("q");
@@ -199,9 +205,13 @@ fn a_deleted_virtual_host_takes_everything_along() {
     let directory = tempfile::tempdir().unwrap();
     let hosted = Hosted::on(directory.path());
     let shared = &hosted.shared;
-    shared.put_vhost("v", VhostSettings::default()).unwrap();
+    shared
+        .put_vhost("v", VhostSettings::default(), "operator")
+        .unwrap();
     let everything = harrier::broker::access::Permissions::new(".*", ".*", ".*").unwrap();
-    shared.set_permissions("guest", "v", everything).unwrap();
+    shared
+        .set_permissions("guest", "v", everything, "operator")
+        .unwrap();
     let (mut there, said) = Client::enter(hosted.address, "guest", "v");
     assert_eq!(said, OPENED);
     there.open_channel(1);
@@ -211,15 +221,17 @@ fn a_deleted_virtual_host_takes_everything_along() {
     there.confirmed(1);
     there.consume(1, "q", "tag");
     let mut elsewhere = hosted.client("guest");
-    shared.delete_vhost("v").unwrap();
+    shared.delete_vhost("v", "operator").unwrap();
     let text = "CONNECTION_FORCED - vhost 'v' is deleted";
     assert!(matches!(there.said(), Said::Deliver { .. }));
     assert_eq!(there.said(), Said::Cancel(1, "tag".into()));
     assert_eq!(there.said(), Said::Closed(320, text.into()));
     elsewhere.declare("q");
-    assert!(shared.delete_vhost("v").is_err());
+    assert!(shared.delete_vhost("v", "operator").is_err());
     // One of the same name has nothing to do with it, now and later.
-    shared.put_vhost("v", VhostSettings::default()).unwrap();
+    shared
+        .put_vhost("v", VhostSettings::default(), "operator")
+        .unwrap();
     assert!(shared.vhosts.get("v").unwrap().queues().is_empty());
     assert_eq!(shared.access.permissions().len(), 1);
     drop((there, elsewhere));
@@ -236,8 +248,12 @@ fn a_protected_virtual_host_stays() {
         protected: true,
         ..VhostSettings::default()
     };
-    hosted.shared.put_vhost("/", settings).unwrap();
-    let refused = hosted.shared.delete_vhost("/").unwrap_err().to_string();
+    hosted.shared.put_vhost("/", settings, "operator").unwrap();
+    let refused = hosted
+        .shared
+        .delete_vhost("/", "operator")
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         refused,
         "Refusing to delete virtual host '/' because it is protected from deletion"
@@ -254,12 +270,15 @@ fn users_and_what_they_may_survive_a_restart() {
         hosted.permit_topic("ann", "amq.topic", "w", "r");
         hosted.user("gone", &[]);
         hosted.permit("gone", EVERYTHING);
-        hosted.shared.delete_user("gone").unwrap();
+        hosted.shared.delete_user("gone", "operator").unwrap();
         let limits = UserLimits {
             max_connections: Some(5),
             max_channels: Some(-1),
         };
-        hosted.shared.set_user_limits("ann", limits).unwrap();
+        hosted
+            .shared
+            .set_user_limits("ann", limits, "operator")
+            .unwrap();
         let settings = VhostSettings {
             description: "d".into(),
             tags: vec!["t".into()],
@@ -270,7 +289,10 @@ fn users_and_what_they_may_survive_a_restart() {
                 max_queues: Some(7),
             },
         };
-        hosted.shared.put_vhost("v", settings.clone()).unwrap();
+        hosted
+            .shared
+            .put_vhost("v", settings.clone(), "operator")
+            .unwrap();
         hosted.stop();
         if lose_the_database {
             std::fs::remove_dir_all(directory.path().join("sled")).unwrap();
@@ -299,13 +321,16 @@ fn the_stored_user_comes_before_the_configured_one() {
     let hosted = Hosted::on(directory.path());
     let password = hashed(b"changed");
     let tags = vec!["administrator".into()];
-    hosted.shared.put_user("guest", password, tags).unwrap();
+    hosted
+        .shared
+        .put_user("guest", password, tags, "operator")
+        .unwrap();
     hosted.stop();
     let hosted = Hosted::on(directory.path());
     let access = &hosted.shared.access;
     assert!(access.authenticate("guest", b"guest").is_none());
     assert!(access.authenticate("guest", b"changed").is_some());
-    hosted.shared.delete_user("guest").unwrap();
+    hosted.shared.delete_user("guest", "operator").unwrap();
     hosted.stop();
     let hosted = Hosted::on(directory.path());
     assert!(hosted.shared.access.users().is_empty());
@@ -355,8 +380,10 @@ fn a_deleted_default_vhost_does_not_come_back() {
     let directory = tempfile::tempdir().unwrap();
     let hosted = Hosted::on(directory.path());
     let shared = &hosted.shared;
-    shared.put_vhost("v", VhostSettings::default()).unwrap();
-    shared.delete_vhost("/").unwrap();
+    shared
+        .put_vhost("v", VhostSettings::default(), "operator")
+        .unwrap();
+    shared.delete_vhost("/", "operator").unwrap();
     hosted.stop();
     let hosted = Hosted::on(directory.path());
     assert!(hosted.shared.vhosts.get("/").is_none());
@@ -394,7 +421,10 @@ fn every_mechanism_knows_every_user() {
     }
     // A user without a password can't log in with an empty one.
     let none = harrier::broker::access::PasswordHash::none();
-    hosted.shared.put_user("ann", none, Vec::new()).unwrap();
+    hosted
+        .shared
+        .put_user("ann", none, Vec::new(), "operator")
+        .unwrap();
     assert_eq!(log_in("PLAIN", b"\0ann\0"), refused);
     assert_eq!(log_in("PLAIN", b"\0ann\0ann"), refused);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use harrier::base::ids::QueueId;
 use harrier::broker::access::{PasswordHash, Permissions, TopicPermission, User, UserLimits};
 use harrier::broker::change::Change;
+use harrier::broker::parameters::ParameterKey;
 use harrier::broker::pattern::Pattern;
 use harrier::broker::policy::{ApplyTo, Policy, PolicyKind};
 use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
@@ -119,6 +120,29 @@ fn change() -> impl Strategy<Value = Change> {
             spec
         }),
         policy_change(),
+        parameter_change(),
+    ]
+}
+
+fn parameter_key() -> impl Strategy<Value = ParameterKey> {
+    let given = || "\\PC{1,20}".prop_map(Arc::from);
+    prop_oneof![
+        name().prop_map(|name| ParameterKey::Global { name: name.into() }),
+        (given(), given(), name()).prop_map(|(component, vhost, name)| ParameterKey::Of {
+            component,
+            vhost,
+            name: name.into(),
+        }),
+    ]
+}
+
+fn parameter_change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (parameter_key(), name()).prop_map(|(key, value)| Change::ParameterSet {
+            key,
+            value: value.into(),
+        }),
+        parameter_key().prop_map(|key| Change::ParameterCleared { key }),
     ]
 }
 

@@ -90,13 +90,17 @@ fn only_the_default_virtual_host_has_events_for_all() {
     other
         .declare_queue(&queue("p"), ME, String::new, &mut effects)
         .unwrap();
-    vhosts.put("third", VhostSettings::default()).unwrap();
+    vhosts
+        .put("third", VhostSettings::default(), "operator")
+        .unwrap();
     let limited = VhostSettings {
         limits: five_queues(),
         ..VhostSettings::default()
     };
-    vhosts.put("third", limited).unwrap();
-    vhosts.put("third", VhostSettings::default()).unwrap();
+    vhosts.put("third", limited, "operator").unwrap();
+    vhosts
+        .put("third", VhostSettings::default(), "operator")
+        .unwrap();
     vhosts.delete("third", &mut effects).unwrap();
     let told = vhosts.herald().take(100);
     let keys: Vec<_> = told.iter().map(Announcement::routing_key).collect();

@@ -7,8 +7,10 @@ use super::{Definitions, DefinitionsError, In};
 use crate::base::ids::ConnectionId;
 use crate::broker::access::AccessError;
 use crate::broker::effects::Effects;
+use crate::broker::parameters::ParameterKey;
 use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
 use crate::broker::vhost::Vhost;
+use crate::management::parameters;
 use crate::server::auth::hashed;
 use crate::server::shared::Shared;
 use crate::wire::Refusal;
@@ -26,21 +28,21 @@ impl Definitions {
     /// # Errors
     /// [`DefinitionsError::Entry`] naming the first entry that is refused. What
     /// comes before it is applied.
-    pub fn apply(&self, shared: &Shared) -> Result<(), DefinitionsError> {
-        each("users", &self.users, |user| put_user(shared, user))?;
-        each("vhosts", &self.vhosts, |vhost| put_vhost(shared, vhost))?;
+    pub fn apply(&self, shared: &Shared, by: &str) -> Result<(), DefinitionsError> {
+        each("users", &self.users, |user| put_user(shared, user, by))?;
+        each("vhosts", &self.vhosts, |vhost| put_vhost(shared, vhost, by))?;
         each("permissions", &self.permissions, |entry| {
             let permissions = entry.permissions.clone();
-            shared.set_permissions(&entry.user, &entry.vhost, permissions)
+            shared.set_permissions(&entry.user, &entry.vhost, permissions, by)
         })?;
         each("topic_permissions", &self.topic_permissions, |entry| {
             let permission = entry.permission.clone();
-            shared.set_topic_permission(&entry.user, &entry.vhost, permission)
+            shared.set_topic_permission(&entry.user, &entry.vhost, permission, by)
         })?;
-        self.apply_policies(shared)?;
-        self.tell_ignored();
+        self.apply_policies(shared, by)?;
         let mut effects = Effects::default();
         effects.set_now(shared.now());
+        effects.set_actor(by.into());
         let effects = &mut effects;
         in_vhosts("exchanges", &self.exchanges, shared, |vhost, spec| {
             declare_exchange(vhost, spec, effects)
@@ -51,6 +53,7 @@ impl Definitions {
         in_vhosts("bindings", &self.bindings, shared, |vhost, spec| {
             bind(vhost, spec, effects)
         })?;
+        self.apply_parameters(shared, by)?;
         tracing::info!(
             users = self.users.len(),
             vhosts = self.vhosts.len(),
@@ -64,7 +67,7 @@ impl Definitions {
     }
 
     /// Policies come before what they apply to.
-    fn apply_policies(&self, shared: &Shared) -> Result<(), DefinitionsError> {
+    fn apply_policies(&self, shared: &Shared, by: &str) -> Result<(), DefinitionsError> {
         let policies = self.policies.iter().enumerate();
         let policies = policies.map(|(at, entry)| ("policies", at, entry));
         let operator = self.operator_policies.iter();
@@ -72,20 +75,34 @@ impl Definitions {
         for (list, at, entry) in policies.chain(operator) {
             let refuse = |why: String| DefinitionsError::entry(list, at, why);
             vhost_of(shared, &entry.vhost).map_err(refuse)?;
-            let set = shared.set_policy(&entry.vhost, entry.what.clone());
+            let set = shared.set_policy(&entry.vhost, entry.what.clone(), by);
             set.map_err(|error| refuse(error.to_string()))?;
         }
         Ok(())
     }
 
-    fn tell_ignored(&self) {
-        for parameter in &self.parameters {
+    /// Parameters come last: what they have done may need all the rest. Those of
+    /// components that aren't here are kept, so that they're exported again.
+    fn apply_parameters(&self, shared: &Shared, by: &str) -> Result<(), DefinitionsError> {
+        for (at, parameter) in &self.parameters {
+            let refuse = |why: String| DefinitionsError::entry("parameters", *at, why);
+            vhost_of(shared, &parameter.vhost).map_err(refuse)?;
             let (component, name) = (&parameter.component, &parameter.name);
-            tracing::warn!(component, name, "parameter has no effect yet");
+            let key = ParameterKey::Of {
+                component: component.as_str().into(),
+                vhost: parameter.vhost.as_str().into(),
+                name: name.as_str().into(),
+            };
+            let set = parameters::import(shared, key, &parameter.value, by);
+            set.map_err(|error| refuse(error.to_string()))?;
         }
-        for parameter in &self.global_parameters {
-            tracing::debug!(name = parameter.name, "global parameter has no effect");
+        for (at, parameter) in self.global_parameters.iter().enumerate() {
+            let name = parameter.name.as_str().into();
+            let key = ParameterKey::Global { name };
+            let set = parameters::import(shared, key, &parameter.value, by);
+            set.map_err(|error| DefinitionsError::entry("global_parameters", at, error))?;
         }
+        Ok(())
     }
 }
 
@@ -120,7 +137,7 @@ fn vhost_of(shared: &Shared, name: &str) -> Result<Arc<Vhost>, String> {
     })
 }
 
-fn put_user(shared: &Shared, user: &UserEntry) -> Result<(), AccessError> {
+fn put_user(shared: &Shared, user: &UserEntry, by: &str) -> Result<(), AccessError> {
     let known = shared.access.user(&user.name);
     let password = match &user.password {
         Password::Hash(hash) => hash.clone(),
@@ -132,20 +149,20 @@ fn put_user(shared: &Shared, user: &UserEntry) -> Result<(), AccessError> {
                 |known| known.password.clone(),
             ),
     };
-    shared.put_user(&user.name, password, user.tags.clone())?;
+    shared.put_user(&user.name, password, user.tags.clone(), by)?;
     if let Some(limits) = user.limits {
-        shared.set_user_limits(&user.name, limits)?;
+        shared.set_user_limits(&user.name, limits, by)?;
     }
     Ok(())
 }
 
-fn put_vhost(shared: &Shared, entry: &VhostEntry) -> Result<(), AccessError> {
+fn put_vhost(shared: &Shared, entry: &VhostEntry, by: &str) -> Result<(), AccessError> {
     let known = shared.vhosts.get(&entry.name);
     if known.is_none() && entry.is_limit_only {
         return Err(AccessError::NoSuchVhost(entry.name.clone()));
     }
     let current = known.map(|known| known.settings()).unwrap_or_default();
-    shared.put_vhost(&entry.name, entry.over(&current))?;
+    shared.put_vhost(&entry.name, entry.over(&current), by)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::wire::{FieldTable, FieldValue};
 ///
 /// # Errors
 /// What is wrong, when a number is too large or a name too long for AMQP.
-pub(super) fn table(object: &Object<Value>) -> Result<FieldTable, String> {
+pub(in crate::management) fn table(object: &Object<Value>) -> Result<FieldTable, String> {
     entries(object.iter())
 }
 
@@ -28,7 +28,11 @@ fn entries<'a>(
     Ok(table)
 }
 
-fn value(json: &Value) -> Result<FieldValue, String> {
+/// The field value that some JSON stands for.
+///
+/// # Errors
+/// What is wrong, as with [`table`].
+pub(in crate::management) fn value(json: &Value) -> Result<FieldValue, String> {
     Ok(match json {
         Value::Null => FieldValue::Void,
         Value::Bool(truth) => FieldValue::Bool(*truth),

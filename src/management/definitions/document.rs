@@ -93,6 +93,7 @@ pub(super) struct Parameter {
 #[derive(Debug, Deserialize)]
 pub(super) struct GlobalParameter {
     pub(super) name: String,
+    pub(super) value: Value,
 }
 
 /// A policy.

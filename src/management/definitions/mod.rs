@@ -12,7 +12,7 @@
 //! mended file goes on from there.
 
 mod apply;
-mod arguments;
+pub(super) mod arguments;
 mod document;
 mod parse;
 mod policies;
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use self::document::{GlobalParameter, Parameter};
 use self::parse::{PermissionEntry, TopicEntry, UserEntry, VhostEntry};
+use crate::broker::events::INTERNAL_USER;
 use crate::broker::policy::Policy;
 use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
 use crate::server::shared::Shared;
@@ -36,7 +37,8 @@ pub struct Definitions {
     exchanges: Vec<In<ExchangeSpec>>,
     queues: Vec<In<QueueSpec>>,
     bindings: Vec<In<BindingSpec>>,
-    parameters: Vec<Parameter>,
+    /// With their places in the file.
+    parameters: Vec<(usize, Parameter)>,
     global_parameters: Vec<GlobalParameter>,
     policies: Vec<In<Policy>>,
     /// With their places among the parameters.
@@ -98,7 +100,8 @@ pub fn load(shared: &Shared, path: &Path) -> Result<(), DefinitionsError> {
         Ok(text) => text,
         Err(error) => return Err(DefinitionsError::File { path, error }),
     };
-    let imported = Definitions::parse(&text).and_then(|definitions| definitions.apply(shared));
+    let imported =
+        Definitions::parse(&text).and_then(|definitions| definitions.apply(shared, INTERNAL_USER));
     imported.map_err(|error| DefinitionsError::In {
         path,
         error: Box::new(error),

@@ -88,11 +88,12 @@ impl Definitions {
             at: "after the definitions".into(),
             why: error.to_string(),
         })?;
-        let mut parameters = document.parameters;
-        let operator_policies = policies::of_operators(&parameters)?;
-        let limits = limits(&parameters)?;
+        let operator_policies = policies::of_operators(&document.parameters)?;
+        let limits = limits(&document.parameters)?;
         let taken = [VHOST_LIMITS, OPERATOR_POLICY];
-        parameters.retain(|parameter| !taken.contains(&&*parameter.component));
+        let parameters = document.parameters.into_iter().enumerate();
+        let parameters = parameters.filter(|(_, one)| !taken.contains(&&*one.component));
+        let parameters = parameters.collect();
         Ok(Self {
             users: each("users", document.users, user)?,
             vhosts: with_limits(each("vhosts", document.vhosts, vhost)?, limits),
