@@ -189,6 +189,7 @@ fn directory(found: &Inspection) -> Directory {
         database: found.database.clone(),
         vhosts: found.vhosts,
         users: found.users,
+        parameters: found.parameters,
         queues: found.queues.iter().map(queue).collect(),
     }
 }

@@ -46,6 +46,8 @@ pub struct Inspection {
     pub vhosts: usize,
     /// How many users there are.
     pub users: usize,
+    /// How many runtime parameters there are.
+    pub parameters: usize,
     /// The durable queues and what they hold.
     pub queues: Vec<QueueReport>,
     reader: SegmentReader,
@@ -155,6 +157,9 @@ impl Inspection {
                 )
             }),
             users: count(&changes, |change| matches!(change, Change::UserSet { .. })),
+            parameters: count(&changes, |change| {
+                matches!(change, Change::ParameterSet { .. })
+            }),
             queues: queues(&changes, &inspector.index),
             reader: inspector.reader,
             index: Mutex::new(inspector.index),

@@ -97,7 +97,7 @@ fn a_whole_directory_is_told_queue_by_queue() {
     assert_eq!(json["segments"][0]["live_messages"], 50);
     let table = stopped.check("table");
     assert_eq!(table.code, Some(0));
-    for word in ["0000000001.seg", QUEUE, "messages", "database  ok"] {
+    for word in ["0000000001.seg", QUEUE, "messages", "database    ok"] {
         assert!(table.stdout.contains(word), "{word}: {}", table.stdout);
     }
 }

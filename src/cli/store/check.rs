@@ -75,6 +75,7 @@ fn json(found: &Directory, problems: &[String]) -> Value {
         "database": found.database,
         "vhosts": found.vhosts,
         "users": found.users,
+        "parameters": found.parameters,
         "queues": found.queues.iter().map(queue).collect::<Vec<_>>(),
     })
 }
@@ -101,7 +102,7 @@ fn table(found: &Directory) -> String {
     let segments = found.segments.iter().map(segment).collect();
     let queues = found.queues.iter().map(queue).collect();
     format!(
-        "{}\n\n{}\n\ndatabase  {}\nvhosts    {}\nusers     {}",
+        "{}\n\n{}\n\ndatabase    {}\nvhosts      {}\nusers       {}\nparameters  {}",
         columns(
             &["segment", "bytes", "frames", "records", "live", "state"],
             segments
@@ -114,6 +115,7 @@ fn table(found: &Directory) -> String {
         },
         found.vhosts,
         found.users,
+        found.parameters,
     )
 }
 

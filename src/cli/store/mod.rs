@@ -107,6 +107,8 @@ pub struct Directory {
     pub vhosts: usize,
     /// How many users there are.
     pub users: usize,
+    /// How many runtime parameters there are.
+    pub parameters: usize,
     /// The durable queues.
     pub queues: Vec<Queue>,
 }
