@@ -116,8 +116,12 @@ impl Announcement {
     pub(super) fn content<'a>(&'a self, properties: &'a [u8]) -> Content<'a> {
         let key_len = self.routing_key.floor_char_boundary(SHORT_STR_MAX);
         Content {
-            exchange: self.exchange,
-            routing_key: self.routing_key.get(..key_len).unwrap_or_default(),
+            exchange: self.exchange.as_bytes(),
+            routing_key: self
+                .routing_key
+                .get(..key_len)
+                .unwrap_or_default()
+                .as_bytes(),
             properties,
             persistent: self.is_event,
             dead_lettered: false,

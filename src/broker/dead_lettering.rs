@@ -88,7 +88,14 @@ fn republish(
     let start = unit.len();
     let mut route = |known: &[QueueId]| {
         let to = &target.exchange;
-        targets(vhost, to, routing_key, with_copies, &incoming, known)
+        targets(
+            vhost,
+            to,
+            routing_key.as_bytes(),
+            with_copies,
+            &incoming,
+            known,
+        )
     };
     let Ok(once) = Once::route(unit, &incoming, effects, &mut route) else {
         return false;
@@ -139,7 +146,7 @@ fn release(
 fn targets(
     vhost: &Vhost,
     exchange: &str,
-    routing_key: &str,
+    routing_key: &[u8],
     with_copies: bool,
     incoming: &Incoming<'_>,
     known_to: &[QueueId],

@@ -37,9 +37,9 @@ const BLIND_COPIES: u8 = 16;
 #[derive(Debug, Clone)]
 pub struct Content<'a> {
     /// The exchange published to.
-    pub exchange: &'a str,
+    pub exchange: &'a [u8],
     /// The routing key.
-    pub routing_key: &'a str,
+    pub routing_key: &'a [u8],
     /// Property flags and properties, raw and known to parse.
     pub properties: &'a [u8],
     /// Whether the delivery mode is 2.
@@ -60,8 +60,8 @@ impl<'a> Content<'a> {
     /// What a delivery needs of it.
     pub fn view(&self) -> MessageView<'_> {
         MessageView {
-            exchange: self.exchange.as_bytes(),
-            routing_key: self.routing_key.as_bytes(),
+            exchange: self.exchange,
+            routing_key: self.routing_key,
             properties: self.properties,
             blind_copies: self.blind_copies,
             body: self.body.as_slice(),
@@ -101,8 +101,8 @@ impl Message {
         let shared = content.body.as_shared().cloned();
         let chained = (body.len() > MESSAGE_INLINE_MAX)
             .then(|| Arc::new(shared.unwrap_or_else(|| Bytes::copy_from_slice(body))));
-        let exchange = short(content.exchange.as_bytes());
-        let key = short(content.routing_key.as_bytes());
+        let exchange = short(content.exchange);
+        let key = short(content.routing_key);
         let inline = if chained.is_none() { body } else { &[] };
         let flags = if content.persistent { PERSISTENT } else { 0 }
             | if chained.is_some() { CHAINED } else { 0 }
@@ -114,18 +114,15 @@ impl Message {
             | if content.failed { FAILED } else { 0 };
         let blind = content.blind_copies;
         let flags = flags | if blind.is_empty() { 0 } else { BLIND_COPIES };
-        let fixed = [flags, exchange.len() as u8, key.len() as u8, 0];
         let properties = content.properties;
-        let properties_len = (properties.len() as u32).to_be_bytes();
+        let [p0, p1, p2, p3] = (properties.len() as u32).to_be_bytes();
+        let (exchange_len, key_len) = (exchange.len() as u8, key.len() as u8);
+        let fixed = [flags, exchange_len, key_len, 0, p0, p1, p2, p3];
         // Almost no message has blind copies: the others don't pay for them.
         let record = if blind.is_empty() {
-            concatenated(&[&fixed, &properties_len, exchange, key, properties, inline])
+            concatenated(&[&fixed, exchange, key, properties, inline])
         } else {
-            with_blind_copies(
-                &[&fixed, &properties_len, exchange, key, properties],
-                blind,
-                inline,
-            )
+            with_blind_copies(&[&fixed, exchange, key, properties], blind, inline)
         };
         Self { record, chained }
     }
@@ -179,7 +176,17 @@ impl Message {
         self.record.len() + self.chained.as_ref().map_or(0, |body| body.len())
     }
 
+    /// Octets of its body.
+    #[inline]
+    pub fn body_len(&self) -> u64 {
+        match &self.chained {
+            Some(body) => body.len() as u64,
+            None => self.view().body.len() as u64,
+        }
+    }
+
     /// What a delivery needs of it.
+    #[inline]
     pub fn view(&self) -> MessageView<'_> {
         // A record is checked when it is made, so there are always parts.
         let mut view = self.try_parts().unwrap_or(EMPTY);

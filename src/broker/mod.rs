@@ -35,6 +35,7 @@ pub mod store;
 pub mod subscriber;
 pub mod timers;
 mod topology;
+pub mod traffic;
 pub mod unit;
 pub mod vhost;
 pub mod vhosts;

@@ -15,6 +15,7 @@ use hashbrown::HashSet;
 use super::exchange::{ExchangeId, Target};
 use super::queue::{Incoming, Queue};
 use super::topology::Topology;
+use super::traffic::ExchangeTraffic;
 use crate::base::ids::QueueId;
 use crate::wire::{FieldTable, Properties};
 
@@ -147,11 +148,13 @@ impl Traits for RawTraits<'_> {
 }
 
 /// An exchange that may be published to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct PublishTarget {
     /// Whether exchange and routing key alone decide the route, so that it may
     /// be kept for as long as the generation stays the same.
     pub cacheable: bool,
+    /// Counts what passes it.
+    pub traffic: Arc<ExchangeTraffic>,
 }
 
 /// Duplicates among more queues than this are found through a set.

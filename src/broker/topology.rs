@@ -20,6 +20,7 @@ use super::name::{ByName, Name};
 use super::policy::Matched;
 use super::queue::Queue;
 use super::spec::{BindingSpec, Destination, ExchangeSpec};
+use super::traffic::ExchangeTraffic;
 use crate::base::ids::{ConnectionId, QueueId};
 use crate::wire::{FieldTable, FieldValue};
 
@@ -34,6 +35,8 @@ pub(super) struct Exchange {
     pub(super) alternate: Option<Arc<str>>,
     pub(super) table: RouteTable,
     policies: Matched,
+    /// Counts what passes it.
+    pub(super) traffic: Arc<ExchangeTraffic>,
     /// How many of its bindings lead to exchanges.
     pub(super) exchange_targets: usize,
     /// Told whether it is the source of a binding.
@@ -137,6 +140,7 @@ impl Topology {
             spec,
             table,
             policies: Matched::default(),
+            traffic: Arc::default(),
             exchange_targets: 0,
             switch: None,
             outbound: Vec::new(),

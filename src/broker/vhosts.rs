@@ -15,6 +15,7 @@ use super::parameters::Parameters;
 use super::queue::{Queue, Surroundings};
 use super::store::{Record, Recovered, Store};
 use super::timers::Timers;
+use super::traffic::QueueTotals;
 use super::vhost::{QueueIds, Vhost, VhostSettings};
 
 /// The virtual host every broker starts with.
@@ -78,6 +79,11 @@ impl Vhosts {
     /// What components are told to do in them, and what is said of the broker.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// What passed all queues there ever were.
+    pub fn totals(&self) -> &QueueTotals {
+        &self.around.totals
     }
 
     /// The virtual host called `name`.

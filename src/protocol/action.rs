@@ -1,6 +1,6 @@
 //! Everything the protocol layer can ask of the server, in one place.
 
-use crate::wire::{Body, Method, Properties};
+use crate::wire::{Body, Method, Properties, ShortStr};
 
 /// What the server has to do after one [`step`](super::Connection::step).
 #[derive(Debug)]
@@ -165,9 +165,9 @@ pub struct Publish<'a> {
     /// The channel.
     pub channel: u16,
     /// The exchange; empty is the default one.
-    pub exchange: &'a str,
+    pub exchange: ShortStr<'a>,
     /// The routing key.
-    pub routing_key: &'a str,
+    pub routing_key: ShortStr<'a>,
     /// Whether it comes back when no queue takes it.
     pub mandatory: bool,
     /// The properties as they came, known to be well formed.

@@ -141,6 +141,12 @@ impl Connection {
         self.channels.get(channel).is_some_and(|open| open.is_tx())
     }
 
+    /// The channels that went into confirm mode or began transactions since this
+    /// was last asked.
+    pub fn take_turned(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.turned)
+    }
+
     /// Takes down that publish `seq` of a channel was taken and is confirmed
     /// once `batch` is on disk; `None`: there is nothing to wait for.
     pub fn confirm(&mut self, channel: u16, seq: u64, batch: Option<Batch>) {
@@ -168,6 +174,17 @@ impl Connection {
     /// Writes the confirms that can be given now that everything up to batch
     /// `synced` is on disk. Returns the lowest batch that others wait for.
     pub fn release_confirms(&mut self, synced: Batch, out: &mut BytesMut) -> Option<Batch> {
+        self.release_confirms_telling(synced, out, |_, _| {})
+    }
+
+    /// The same; tells of each channel where it had something to look at, how many
+    /// of its publishes have been confirmed or refused by then.
+    pub fn release_confirms_telling(
+        &mut self,
+        synced: Batch,
+        out: &mut BytesMut,
+        mut tell: impl FnMut(u16, u64),
+    ) -> Option<Batch> {
         if self.unreleased.is_empty() {
             return None;
         }
@@ -181,6 +198,7 @@ impl Connection {
             if let Some(batch) = confirms.release(id, synced, out) {
                 lowest = Some(lowest.map_or(batch, |least| least.min(batch)));
             }
+            tell(id, confirms.written());
             confirms.listed = !confirms.is_settled();
             confirms.listed
         });

@@ -106,6 +106,11 @@ impl Confirms {
         self.waits_for()
     }
 
+    /// How many have been written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Whether nothing is left to release.
     pub(super) fn is_settled(&self) -> bool {
         self.runs.is_empty()

@@ -35,6 +35,8 @@ pub struct Connection {
     pub(super) channels: Channels,
     /// Channels with confirms to release.
     pub(super) unreleased: Vec<u16>,
+    /// Channels whose publishes are answered otherwise than before.
+    pub(super) turned: Vec<u16>,
     /// The content put together last, while the server looks at it.
     pub(super) assembled: Option<Box<Content>>,
     /// Names that could not be borrowed from the input as they were.
@@ -114,6 +116,7 @@ impl Connection {
             client: Client::default(),
             channels: Channels::default(),
             unreleased: Vec::new(),
+            turned: Vec::new(),
             assembled: None,
             names: Names::default(),
             credentials: Default::default(),

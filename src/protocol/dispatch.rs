@@ -175,7 +175,10 @@ impl Connection {
                     let text = "cannot switch from tx to confirm mode";
                     return Err(Failure::precondition(ids, text));
                 }
-                Mode::Plain => channel.mode = Mode::Confirm(Box::default()),
+                Mode::Plain => {
+                    channel.mode = Mode::Confirm(Box::default());
+                    self.turned.push(id);
+                }
                 Mode::Confirm(_) => {}
             }
         }
@@ -197,6 +200,7 @@ impl Connection {
                 return Err(Failure::precondition(ids, text));
             }
             channel.mode = Mode::Tx;
+            self.turned.push(id);
         }
         answered(id, TxSelectOk {}, out)
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_OVERHEAD, MESSAGE_INLINE_MAX};
 use crate::wire::frame::FRAME_END;
-use crate::wire::{Body, FrameKind, Properties};
+use crate::wire::{Body, FrameKind, Properties, ShortStr};
 
 use super::action::{Action, Publish, Settle};
 use super::assembly::{Content, parse_properties};
@@ -152,8 +152,8 @@ impl Connection {
         let content: &Content = content;
         Action::Publish(Publish {
             channel,
-            exchange: &content.exchange,
-            routing_key: &content.routing_key,
+            exchange: content.exchange.as_str().into(),
+            routing_key: content.routing_key.as_str().into(),
             mandatory: content.mandatory,
             properties: &content.properties,
             parsed: Properties::parse(&content.properties).unwrap_or_default(),
@@ -244,8 +244,8 @@ fn quick_properties(raw: &[u8]) -> Option<Properties<'_>> {
 
 /// The arguments of `basic.publish` that matter.
 struct Arguments<'a> {
-    exchange: &'a str,
-    routing_key: &'a str,
+    exchange: ShortStr<'a>,
+    routing_key: ShortStr<'a>,
     mandatory: bool,
 }
 
@@ -268,9 +268,9 @@ impl<'a> Arguments<'a> {
     }
 }
 
-#[inline]
-fn short_str(input: &[u8]) -> Option<(&str, &[u8])> {
+#[inline(always)]
+fn short_str(input: &[u8]) -> Option<(ShortStr<'_>, &[u8])> {
     let (&len, rest) = input.split_first()?;
     let (octets, rest) = rest.split_at_checked(usize::from(len))?;
-    Some((std::str::from_utf8(octets).ok()?, rest))
+    Some((ShortStr::new(octets).ok()?, rest))
 }

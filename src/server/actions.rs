@@ -1,6 +1,7 @@
 //! What the protocol asks of the server, and what it is told back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::auth::{self, Entry};
 use super::connection::ConnectionTask;
 use super::publish::Published;
+use super::roster::Opened;
 use super::session::{BadAck, Session, SessionLimits};
 use super::tap::Tap;
 use crate::base::limits::AUTH_FAILURE_DELAY;
@@ -188,6 +190,7 @@ impl ConnectionTask {
         }
         if self.shared.alarms.any() && !self.blocked {
             self.blocked = true;
+            self.view.blocked.store(true, Ordering::Relaxed);
             let reason = self.shared.alarms.reason();
             tracing::warn!(reason, "blocked");
             self.protocol.blocked(reason, &mut self.replies);
@@ -295,10 +298,21 @@ impl ConnectionTask {
         let firehose = entry.vhost.firehose();
         self.outbox.set_tap(Tap::new(firehose, peer));
         self.tell_created(entry.vhost.name());
+        self.view.open(Opened {
+            user: Arc::clone(&self.user),
+            vhost: Arc::clone(entry.vhost.name()),
+            mechanism: self.origin.mechanism,
+            client: self.protocol.client().properties.clone(),
+            client_name: self.protocol.client().connection_name().map(str::to_owned),
+            channel_max: tuned.channel_max,
+            frame_max: tuned.frame_max,
+            heartbeat: tuned.heartbeat,
+        });
+        self.shared.roster.past.connection_opened();
         self.session = Some(Session::new(
             self.id,
             entry,
-            Arc::clone(&self.outbox),
+            (Arc::clone(&self.view), Arc::clone(&self.shared.roster)),
             self.protocol.client().capabilities.consumer_cancel_notify,
             SessionLimits {
                 consumers_per_channel: self.shared.config.consumer_max_per_channel,

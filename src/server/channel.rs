@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::outbox::{ChannelSlot, OutboxConsumer};
 use super::replies::ReplyConsumer;
+use super::roster::{ChannelView, ConsumerView};
 use super::unacked::SourceSlot;
 use crate::broker::message::Message;
-use crate::broker::queue::{ConsumerSlot, Queue};
+use crate::broker::queue::{ConsumerSlot, ConsumerSpec, Queue};
 use crate::protocol::Settle;
+use crate::wire::FieldTable;
 
 /// A consumer as its channel knows it.
 #[derive(Debug)]
@@ -83,6 +85,8 @@ impl Transaction {
 pub struct Channel {
     /// Its place in the outbox.
     pub slot: ChannelSlot,
+    /// What others see of it.
+    pub view: Arc<ChannelView>,
     /// The prefetch that consumers made from now on get.
     pub prefetch: u16,
     /// Its consumers by tag.
@@ -103,10 +107,49 @@ impl Channel {
             || requester.is_some_and(|requester| *requester.tag == *tag)
     }
 
+    /// Adds a consumer, made with `arguments`.
+    pub fn add_consumer(
+        &mut self,
+        tag: Arc<str>,
+        consumer: ChannelConsumer,
+        spec: ConsumerSpec,
+        arguments: &FieldTable,
+    ) {
+        let queue = Arc::clone(&consumer.queue);
+        let own = spec.timeout.or(queue.settings().consumer_timeout);
+        self.view.add_consumer(ConsumerView {
+            tag: Arc::clone(&tag),
+            slot: consumer.slot,
+            ack_required: !spec.no_ack,
+            exclusive: spec.exclusive,
+            prefetch: spec.prefetch,
+            timeout: own.or(spec.usual_timeout).filter(|ms| *ms > 0),
+            arguments: arguments.clone(),
+            queue,
+        });
+        self.consumers.insert(tag, consumer);
+    }
+
+    /// Takes out what its transaction has gathered.
+    pub fn take_transaction(&mut self) -> Transaction {
+        self.view.uncommitted.set(0);
+        self.view.unsettled.set(0);
+        std::mem::take(&mut self.transaction)
+    }
+
+    /// Takes a consumer out.
+    pub fn remove_consumer(&mut self, tag: &str) -> Option<ChannelConsumer> {
+        let removed = self.consumers.remove(tag)?;
+        self.view.remove_consumer(tag);
+        Some(removed)
+    }
+
     /// A channel just opened.
-    pub fn new(slot: ChannelSlot, prefetch: u16) -> Self {
+    pub fn new(slot: ChannelSlot, view: Arc<ChannelView>, prefetch: u16) -> Self {
+        view.set_prefetch(prefetch);
         Self {
             slot,
+            view,
             prefetch,
             consumers: HashMap::new(),
             replies: None,

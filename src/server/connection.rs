@@ -6,6 +6,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::actions::Verdict;
 use super::events::Origin;
 use super::outbox::{Outbox, Outgoing};
+use super::roster::{ChannelMode, ConnectionView};
 use super::session::Session;
 use super::shared::Shared;
 use crate::base::ids::{Batch, ConnectionId};
@@ -77,6 +79,8 @@ pub struct ConnectionTask {
     pub(super) id: ConnectionId,
     pub(super) peer: SocketAddr,
     pub(super) origin: Origin,
+    /// What others see of it.
+    pub(super) view: Arc<ConnectionView>,
     pub(super) shared: Arc<Shared>,
     stream: TcpStream,
     pub(super) protocol: Connection,
@@ -115,13 +119,16 @@ pub struct ConnectionTask {
 impl ConnectionTask {
     /// The task of a connection just accepted.
     pub fn new(id: ConnectionId, peer: SocketAddr, stream: TcpStream, shared: Arc<Shared>) -> Self {
-        let outbox = shared.register(id);
         let local = stream.local_addr().unwrap_or(shared.config.amqp);
+        let since = shared.now().unix_ms;
+        let view = shared.roster.enter(id, (peer, local), since);
+        let outbox = Arc::clone(&view.outbox);
         let handshake = Instant::now() + shared.config.handshake_timeout;
         Self {
             id,
             peer,
-            origin: Origin::new(peer, local, shared.now().unix_ms),
+            origin: Origin::new(&view),
+            view,
             protocol: Connection::new(shared.protocol.clone()),
             session: None,
             user: "".into(),
@@ -212,6 +219,7 @@ impl ConnectionTask {
         self.heed_dismissal();
         if self.blocked && !self.shared.alarms.any() {
             self.blocked = false;
+            self.view.blocked.store(false, Ordering::Relaxed);
             self.protocol.unblocked(&mut self.replies);
         }
         if self.shared.is_stopping() && !self.shutting_down {
@@ -291,6 +299,8 @@ impl ConnectionTask {
         self.input.reserve(room);
         let read = self.read_once()?;
         self.received |= read > 0;
+        self.view.octets_in.add(read as u64);
+        self.view.reads.add(1);
         if read >= self.read_size {
             self.read_size = (self.read_size * 2).min(READ_BUFFER);
         } else if read < self.read_size / 4 {
@@ -365,7 +375,25 @@ impl ConnectionTask {
             self.conclude(Verdict::BadAck(bad));
         }
         let synced = self.shared.store.synced();
-        let unconfirmed = self.protocol.release_confirms(synced, &mut self.replies);
+        for channel in self.protocol.take_turned() {
+            let mode = match self.protocol.is_tx(channel) {
+                true => ChannelMode::Transactional,
+                false => ChannelMode::Confirm,
+            };
+            let session = self.session.as_ref();
+            if let Some(channel) = session.and_then(|s| s.channels.get(&channel)) {
+                channel.view.set_mode(mode);
+            }
+        }
+        let session = self.session.as_ref();
+        let confirmed = |channel: u16, confirmed: u64| {
+            if let Some(channel) = session.and_then(|s| s.channels.get(&channel)) {
+                channel.view.confirmed.set(confirmed);
+            }
+        };
+        let unconfirmed =
+            self.protocol
+                .release_confirms_telling(synced, &mut self.replies, confirmed);
         if let Some(batch) = unconfirmed.into_iter().chain(self.barrier).min() {
             self.shared.store.wake_when_synced(batch, &self.waker);
         }
@@ -374,7 +402,10 @@ impl ConnectionTask {
         }
         match &mut self.session {
             Some(session) if self.barrier.is_none() => session.end_batch(),
-            Some(session) => session.wake_others(),
+            Some(session) => {
+                session.add_up();
+                session.wake_others();
+            }
             None => {}
         }
     }
@@ -398,6 +429,8 @@ impl ConnectionTask {
             match self.stream.try_write_vectored(slices) {
                 Ok(written) => {
                     self.sent = true;
+                    self.view.octets_out.add(written as u64);
+                    self.view.writes.add(1);
                     budget = budget.saturating_sub(written);
                     self.writing.advance(written);
                     self.reopen();

@@ -29,9 +29,13 @@ impl Session {
         if method.global && self.limits.global_qos == GlobalQos::Channel {
             let slot = self.channel_mut(channel)?.slot;
             self.outbox.set_window(slot, method.prefetch_count);
+            let view = &self.channel_mut(channel)?.view;
+            view.set_global_prefetch(method.prefetch_count);
             self.serve_passed_over(channel);
         } else {
-            self.channel_mut(channel)?.prefetch = method.prefetch_count;
+            let channel = self.channel_mut(channel)?;
+            channel.prefetch = method.prefetch_count;
+            channel.view.set_prefetch(method.prefetch_count);
         }
         encode::method(out, channel, BasicQosOk::default());
         Ok(())
@@ -89,7 +93,8 @@ impl Session {
             source,
             subscriber,
         };
-        self.channel_mut(number)?.consumers.insert(tag, consumer);
+        let channel = self.channel_mut(number)?;
+        channel.add_consumer(tag, consumer, spec, &method.arguments);
         self.see_to_effects();
         Ok(())
     }
@@ -149,7 +154,7 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
         let channel = self.channel_mut(number)?;
-        if let Some(consumer) = channel.consumers.remove(method.consumer_tag) {
+        if let Some(consumer) = channel.remove_consumer(method.consumer_tag) {
             consumer.queue.detach(consumer.slot, &mut self.effects);
             consumer.subscriber.leave();
             self.tell_consumer_deleted(number, method.consumer_tag, consumer.queue.name());
@@ -176,6 +181,7 @@ impl Session {
             for (tag, consumer) in lost {
                 consumer.queue.detach(consumer.slot, &mut self.effects);
                 consumer.subscriber.leave();
+                channel.view.remove_consumer(&tag);
                 let cancel = BasicCancel {
                     consumer_tag: &tag,
                     nowait: true,
@@ -218,7 +224,10 @@ impl Session {
                 queue.time_got(held, usual, getter, &mut self.effects);
             }
             Got::Message(None) => {}
-            Got::Nothing => encode::method(out, number, BasicGetEmpty::default()),
+            Got::Nothing => {
+                self.channel_mut(number)?.view.get_empty.add(1);
+                encode::method(out, number, BasicGetEmpty::default());
+            }
             Got::NotYet => {
                 self.waiting_get = Some(WaitingGet {
                     channel: number,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::channel::Channel;
 use super::connection::ConnectionTask;
+use super::roster::ConnectionView;
 use super::session::Session;
 use crate::broker::announcements::Herald;
 use crate::broker::events::{done, done_in, listed};
@@ -37,19 +38,19 @@ pub struct Origin {
     /// When it was accepted, milliseconds since the Unix epoch.
     since: u64,
     /// How its user logged in.
-    mechanism: &'static str,
+    pub(super) mechanism: &'static str,
     /// Whether anybody may have been told of it.
     told: bool,
 }
 
 impl Origin {
-    /// A connection from `peer` to `local`, accepted at `since`.
-    pub fn new(peer: SocketAddr, local: SocketAddr, since: u64) -> Self {
+    /// That of a connection just accepted.
+    pub fn new(view: &ConnectionView) -> Self {
         Self {
-            name: format!("{peer} -> {local}").into(),
-            peer,
-            local,
-            since,
+            name: Arc::clone(&view.name),
+            peer: view.peer,
+            local: view.local,
+            since: view.since,
             mechanism: "",
             told: false,
         }

@@ -235,7 +235,7 @@ impl Session {
     }
 
     fn tx_commit(&mut self, number: u16, out: &mut BytesMut) -> Result<(), Refusal> {
-        let transaction = std::mem::take(&mut self.channel_mut(number)?.transaction);
+        let transaction = self.channel_mut(number)?.take_transaction();
         self.effects.take_batch();
         for publish in &transaction.publishes {
             self.return_held(number, publish, out);
@@ -246,7 +246,7 @@ impl Session {
     }
 
     fn tx_rollback(&mut self, number: u16, out: &mut BytesMut) -> Result<(), Refusal> {
-        self.channel_mut(number)?.transaction = Default::default();
+        let _rolled_back = self.channel_mut(number)?.take_transaction();
         encode::method(out, number, TxRollbackOk::default());
         Ok(())
     }

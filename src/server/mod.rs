@@ -25,12 +25,14 @@ mod parameters;
 mod permits;
 mod publish;
 mod replies;
+pub mod roster;
 mod routes;
 mod seats;
 mod session;
 pub mod shared;
 mod tap;
 mod ticker;
+pub mod traffic;
 mod unacked;
 mod window;
 

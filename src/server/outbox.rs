@@ -295,7 +295,7 @@ impl Outbox {
             tap.delivered(channel, queue, message, delivery.redelivered);
         }
         let get_ok = BasicGetOk {
-            delivery_tag: deliveries.hand_out_got(source, delivery.held),
+            delivery_tag: deliveries.hand_out_got(source, delivery.held, delivery.redelivered),
             redelivered: delivery.redelivered,
             // Both came in as short strings of a method, which are UTF-8.
             exchange: str::from_utf8(message.exchange).unwrap_or_default(),
@@ -501,7 +501,7 @@ impl Subscriber for OutboxConsumer {
         let arguments = DeliverArguments {
             channel: self.channel,
             consumer_tag: &self.tag,
-            delivery_tag: channel.hand_out(self.source, delivery.held),
+            delivery_tag: channel.hand_out(self.source, delivery.held, delivery.redelivered),
             redelivered: delivery.redelivered,
             exchange: delivery.message.exchange,
             routing_key: delivery.message.routing_key,

@@ -124,7 +124,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let own = publish.routing_key.as_bytes();
         let keys = std::iter::once(own).chain(copies.iter().copied());
-        self.permit_keys(Write, publish.exchange, keys)
+        self.permit_keys(Write, publish.exchange.as_str(), keys)
     }
 
     /// Whether an exchange may be used with `keys`, should it be of type topic.

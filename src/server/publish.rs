@@ -1,13 +1,16 @@
 //! Publishing: checked, routed, handed to queues.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::channel::HeldPublish;
+use super::channel::{Channel, HeldPublish};
 use super::replies::addresses;
-use super::routes::Generations;
+use super::routes::{Generations, Route};
 use super::session::Session;
+use super::traffic::Tally;
+use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::access::Permission;
 use crate::broker::message::{Content, MessageView};
@@ -15,6 +18,7 @@ use crate::broker::once::publish_once;
 use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
 use crate::broker::queue::{Incoming, Pushed, Queue};
 use crate::broker::routing::{RawTraits, RoutingKeys};
+use crate::broker::traffic::ExchangeTraffic;
 use crate::protocol::Publish;
 use crate::wire::method::BasicReturn;
 use crate::wire::{Properties, Refusal, ReplyCode};
@@ -39,29 +43,44 @@ impl Session {
         publish: Publish<'_>,
         out: &mut BytesMut,
     ) -> Result<Published, Refusal> {
-        let checked = self.check(&publish).or_else(|refusal| {
-            // An exchange that is forbidden or isn't there is said first.
-            self.grants
-                .check_exchange(Permission::Write, publish.exchange)?;
-            self.vhost.check_publish(publish.exchange)?;
-            Err(refusal)
-        })?;
+        let found;
+        let checked = if is_plain(&publish) {
+            &PLAIN
+        } else {
+            found = self.check_or_refuse(&publish)?;
+            &found
+        };
         if checked.copies.is_none() && !publish.transactional && self.is_own_id(&publish) {
             let generations = self.generations();
             let (exchange, key) = (publish.exchange, publish.routing_key);
-            if let Some(queues) = self.routes.get(generations, exchange, key) {
+            if let Some(route) = self.routes.get(generations, exchange, key) {
+                if !self.tally.is_of(publish.channel, &route.exchange) {
+                    add_up(&self.channels, &mut self.tally, self.effects.now());
+                    self.tally.turn_to(publish.channel, &route.exchange);
+                }
+                self.tally.add(route.queues.len());
                 let incoming = checked.incoming(&publish);
                 self.effects.take_batch();
                 let mut refused = false;
-                for queue in queues.iter() {
+                for queue in &route.queues {
                     refused |= queue.push(&incoming, &mut self.effects) == Pushed::Refused;
                 }
-                let routed = !queues.is_empty();
+                let routed = !route.queues.is_empty();
                 let batch = self.after_push(routed, &publish, &incoming, out);
                 return Ok(Published { batch, refused });
             }
         }
-        self.publish_uncached(&publish, &checked, out)
+        self.publish_uncached(&publish, checked, out)
+    }
+
+    fn check_or_refuse(&mut self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
+        self.check_properties(publish).or_else(|refusal| {
+            // An exchange that is forbidden or isn't there is said first.
+            let exchange = publish.exchange.as_str();
+            self.grants.check_exchange(Permission::Write, exchange)?;
+            self.vhost.check_publish(exchange)?;
+            Err(refusal)
+        })
     }
 
     fn publish_uncached(
@@ -71,32 +90,36 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<Published, Refusal> {
         let generations = self.generations();
-        self.grants
-            .check_exchange(Permission::Write, publish.exchange)?;
-        let target = self.vhost.check_publish(publish.exchange)?;
+        let (exchange, key) = (publish.exchange.as_str(), publish.routing_key.as_str());
+        self.grants.check_exchange(Permission::Write, exchange)?;
+        let target = self.vhost.check_publish(exchange)?;
         let copies = checked.copies.as_deref().unwrap_or_default();
         let keys: Vec<&[u8]> = copies.iter().map(|key| &key[..]).collect();
         self.permit_publish_keys(publish, &keys)?;
         self.check_user_id(publish)?;
-        let replies = match publish.exchange {
-            "" => addresses(publish.routing_key, &keys),
+        let replies = match exchange {
+            "" => addresses(key, &keys),
             _ => Vec::new(),
         };
         // Addresses come and go without the topology changing.
         let cacheable = target.cacheable && checked.copies.is_none() && replies.is_empty();
         let incoming = checked.incoming(publish);
-        let keys = RoutingKeys::with_copies(publish.routing_key, &keys);
+        let keys = RoutingKeys::with_copies(key, &keys);
         let mut queues = Vec::new();
-        self.vhost.route(
-            publish.exchange,
-            keys,
-            &mut RawTraits::of(&incoming),
-            &mut queues,
-        )?;
+        let mut traits = RawTraits::of(&incoming);
+        self.vhost.route(exchange, keys, &mut traits, &mut queues)?;
         self.tap_publish(publish.channel, &incoming, &keys, &queues, &replies);
+        self.count(
+            publish.channel,
+            &target.traffic,
+            queues.len() + replies.len(),
+        );
         if cacheable {
             let (exchange, key) = (publish.exchange, publish.routing_key);
-            let route = queues.as_slice().into();
+            let route = Route {
+                exchange: target.traffic,
+                queues: queues.clone(),
+            };
             self.routes.put(generations, exchange, key, route);
         }
         if publish.transactional {
@@ -104,7 +127,7 @@ impl Session {
             return Ok(Published::default());
         }
         self.effects.take_batch();
-        let (pushed, mut routed) = self.push_all(publish.exchange, keys, &incoming, queues);
+        let (pushed, mut routed) = self.push_all(exchange, keys, &incoming, queues);
         let refused = pushed == Pushed::Refused;
         for address in replies {
             let reply = incoming.view();
@@ -148,6 +171,15 @@ impl Session {
         (pushed, !queues.is_empty())
     }
 
+    /// Counts a publish that went to so many queues.
+    fn count(&mut self, channel: u16, exchange: &Arc<ExchangeTraffic>, queues: usize) {
+        if !self.tally.is_of(channel, exchange) {
+            add_up(&self.channels, &mut self.tally, self.effects.now());
+            self.tally.turn_to(channel, exchange);
+        }
+        self.tally.add(queues);
+    }
+
     /// What is left once the queues have a message.
     fn after_push(
         &mut self,
@@ -157,8 +189,11 @@ impl Session {
         out: &mut BytesMut,
     ) -> Option<Batch> {
         let batch = self.effects.take_batch();
-        if !routed && publish.mandatory {
-            self.send_back(publish.channel, &incoming.view(), out);
+        if !routed {
+            self.tally.went_nowhere(publish.mandatory);
+            if publish.mandatory {
+                self.send_back(publish.channel, &incoming.view(), out);
+            }
         }
         if !self.effects.is_settled() {
             self.see_to_effects();
@@ -187,6 +222,7 @@ impl Session {
         };
         let channel = self.channel_mut(publish.channel)?;
         channel.transaction.publishes.push(held);
+        channel.view.uncommitted.add(1);
         Ok(())
     }
 
@@ -232,16 +268,6 @@ impl Session {
     }
 
     /// Checks the properties that don't name anybody, in RabbitMQ's order.
-    #[inline]
-    fn check(&self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
-        let parsed = &publish.parsed;
-        // Most have none of what there is to look at.
-        if parsed.reply_to.is_none() && parsed.headers.is_none() && parsed.expiration.is_none() {
-            return Ok(Checked::default());
-        }
-        self.check_properties(publish)
-    }
-
     fn check_properties(&self, publish: &Publish<'_>) -> Result<Checked, Refusal> {
         let reply_to = match publish.parsed.reply_to {
             Some(_) => self.address_reply_to(publish.channel, &publish.parsed)?,
@@ -277,8 +303,18 @@ impl Session {
     }
 }
 
+/// Adds up what was counted.
+pub(super) fn add_up(
+    channels: &HashMap<u16, Channel, ahash::RandomState>,
+    tally: &mut Tally,
+    now: Now,
+) {
+    let channel = tally.channel().and_then(|number| channels.get(&number));
+    tally.settle(channel.map(|channel| &*channel.view), now.unix_ms);
+}
+
 /// What the properties of a publish come to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Checked {
     /// The keys it is to be routed by besides its own, if it has such headers.
     copies: Option<Vec<Bytes>>,
@@ -290,12 +326,27 @@ struct Checked {
     expiration: Option<u64>,
 }
 
+/// What most come to: they have nothing to look at.
+static PLAIN: Checked = Checked {
+    copies: None,
+    blind_copies: Vec::new(),
+    properties: None,
+    expiration: None,
+};
+
+/// Whether a publish has none of the properties that there is to look at.
+#[inline(always)]
+fn is_plain(publish: &Publish<'_>) -> bool {
+    let parsed = &publish.parsed;
+    parsed.reply_to.is_none() && parsed.headers.is_none() && parsed.expiration.is_none()
+}
+
 impl Checked {
     /// The message as queues are to have it.
     fn incoming<'a>(&'a self, publish: &'a Publish<'_>) -> Incoming<'a> {
         let content = Content {
-            exchange: publish.exchange,
-            routing_key: publish.routing_key,
+            exchange: publish.exchange.as_bytes(),
+            routing_key: publish.routing_key.as_bytes(),
             properties: self.properties.as_deref().unwrap_or(publish.properties),
             persistent: publish.parsed.is_persistent(),
             dead_lettered: false,

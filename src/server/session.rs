@@ -10,8 +10,11 @@ use std::sync::Arc;
 use super::auth::Entry;
 use super::channel::{Channel, ChannelConsumer, HeldPublish, Transaction};
 use super::outbox::Outbox;
+use super::publish::add_up;
+use super::roster::{ChannelView, ConnectionView, Roster};
 use super::routes::RouteCache;
 use super::seats::Seat;
+use super::traffic::Tally;
 use super::unacked::Share;
 use crate::base::clock::Now;
 use crate::base::config::{GlobalQos, TimeoutResponse};
@@ -51,6 +54,8 @@ pub struct Session {
     pub(super) grants: Grants,
     pub(super) seat: Arc<Seat>,
     pub(super) outbox: Arc<Outbox>,
+    pub(super) view: Arc<ConnectionView>,
+    pub(super) roster: Arc<Roster>,
     pub(super) cancel_notify: bool,
     pub(super) limits: SessionLimits,
     pub(super) channels: HashMap<u16, Channel, ahash::RandomState>,
@@ -58,6 +63,8 @@ pub struct Session {
     pub(super) effects: Effects,
     /// A `basic.get` that waits for its message to be read back from the store.
     pub(super) waiting_get: Option<WaitingGet>,
+    /// What is published in this batch.
+    pub(super) tally: Tally,
     acks: AckRun,
     shares: Vec<Share>,
 }
@@ -97,10 +104,11 @@ impl Session {
     pub fn new(
         id: ConnectionId,
         entry: Entry,
-        outbox: Arc<Outbox>,
+        (view, roster): (Arc<ConnectionView>, Arc<Roster>),
         cancel_notify: bool,
         limits: SessionLimits,
     ) -> Self {
+        let outbox = Arc::clone(&view.outbox);
         let mut effects = Effects::default();
         if let Some(peer) = outbox.peer() {
             effects.set_actor(Arc::clone(&peer.user));
@@ -111,12 +119,15 @@ impl Session {
             grants: entry.grants,
             seat: entry.seat,
             outbox,
+            view,
+            roster,
             cancel_notify,
             limits,
             channels: HashMap::default(),
             routes: RouteCache::default(),
             effects,
             waiting_get: None,
+            tally: Tally::default(),
             acks: AckRun::default(),
             shares: Vec::new(),
         }
@@ -138,7 +149,7 @@ impl Session {
                 .consumers
                 .get(&tag)
                 .is_some_and(|consumer| consumer.subscriber.is_off())
-                && let Some(gone) = channel.consumers.remove(&tag)
+                && let Some(gone) = channel.remove_consumer(&tag)
             {
                 gone.subscriber.leave();
                 self.tell_consumer_deleted(number, &tag, gone.queue.name());
@@ -158,6 +169,7 @@ impl Session {
     /// Ends a batch of work whose answers are out: consumers that lost their
     /// queue are told, everybody who was delivered to is woken.
     pub fn end_batch(&mut self) {
+        self.add_up();
         if !self.effects.is_settled() {
             self.see_to_effects();
         }
@@ -167,6 +179,13 @@ impl Session {
             Wake::wake(Arc::clone(&self.outbox));
         }
         self.wake_others();
+    }
+
+    /// Puts where others see it what was counted.
+    pub fn add_up(&mut self) {
+        if self.tally.channel().is_some() {
+            add_up(&self.channels, &mut self.tally, self.effects.now());
+        }
     }
 
     /// Wakes everybody who was delivered to; the connection's own task writes
@@ -182,7 +201,11 @@ impl Session {
     pub fn open_channel(&mut self, number: u16, limit: Option<u64>) -> Result<(), Refusal> {
         self.seat.open_channel(limit)?;
         let slot = self.outbox.open_channel();
-        let channel = Channel::new(slot, self.limits.default_prefetch);
+        let view = ChannelView::new(number, slot, Arc::clone(&self.outbox));
+        let view = Arc::new(view);
+        self.view.add_channel(Arc::clone(&view));
+        self.roster.past.channel_opened();
+        let channel = Channel::new(slot, view, self.limits.default_prefetch);
         self.channels.insert(number, channel);
         self.tell_channel_created(number);
         Ok(())
@@ -194,6 +217,7 @@ impl Session {
             self.acks.tags.clear();
         }
         self.waiting_get.take_if(|get| get.channel == number);
+        self.add_up();
         let Some(channel) = self.channels.remove(&number) else {
             return;
         };
@@ -210,6 +234,8 @@ impl Session {
             .with_channel(channel.slot, |c| c.take_all(&mut shares));
         self.settle_shares(&mut shares, Settlement::Requeue(ReturnCause::Closed));
         self.shares = shares;
+        self.view.remove_channel(number);
+        self.roster.past.channel_closed(channel.view.traffic());
         self.outbox.close_channel(channel.slot);
         self.see_to_effects();
     }
@@ -433,7 +459,10 @@ impl Session {
             (free && deliveries.is_outstanding(settle.tag())).then_some(settle.tag())
         });
         match tag.flatten() {
-            Some(tag) => transaction.settle(settle.with_tag(tag)),
+            Some(tag) => {
+                transaction.settle(settle.with_tag(tag));
+                channel.view.unsettled.add(1);
+            }
             None if everything => {}
             None => return Err(unknown_tag(number, settle)),
         }

@@ -1,6 +1,5 @@
 //! What all connections of a server share.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::sync::Arc;
@@ -9,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::flow::Alarms;
-use super::outbox::Outbox;
 use super::parameters::ParameterChanges;
+use super::roster::Roster;
 use super::seats::Seats;
 use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::config::Config;
@@ -36,6 +35,8 @@ pub struct Shared {
     pub access: Arc<Access>,
     /// The connections that are in a virtual host.
     pub seats: Seats,
+    /// All connections, to look at.
+    pub roster: Arc<Roster>,
     /// Held while users, permissions or virtual hosts are changed, so that
     /// what a change was checked against is still so when it is made.
     pub(super) administration: Mutex<()>,
@@ -47,7 +48,6 @@ pub struct Shared {
     clock: SystemClock,
     stopping: AtomicBool,
     last_connection: AtomicU64,
-    outboxes: Mutex<HashMap<ConnectionId, Arc<Outbox>>>,
 }
 
 impl Shared {
@@ -70,6 +70,7 @@ impl Shared {
             store,
             access,
             seats,
+            roster: Arc::default(),
             administration: Mutex::default(),
             parameter_changes: ParameterChanges::default(),
             alarms: Alarms::default(),
@@ -77,7 +78,6 @@ impl Shared {
             clock: SystemClock::new(),
             stopping: AtomicBool::new(false),
             last_connection: AtomicU64::new(0),
-            outboxes: Mutex::default(),
         }
     }
 
@@ -91,30 +91,22 @@ impl Shared {
         ConnectionId(self.last_connection.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Makes the outbox of a connection.
-    pub fn register(&self, id: ConnectionId) -> Arc<Outbox> {
-        let outbox = Arc::new(Outbox::default());
-        self.outboxes.lock().insert(id, Arc::clone(&outbox));
-        outbox
-    }
-
     /// Forgets a connection.
     pub fn deregister(&self, id: ConnectionId) {
-        self.outboxes.lock().remove(&id);
+        self.roster.leave(id);
         self.seats.leave(id);
     }
 
     /// Has some connections look at what has changed.
     pub fn wake(&self, some: &[ConnectionId]) {
-        let outboxes = self.outboxes.lock();
-        for outbox in some.iter().filter_map(|id| outboxes.get(id)) {
-            Wake::wake(Arc::clone(outbox));
+        for outbox in some.iter().filter_map(|id| self.roster.outbox(*id)) {
+            Wake::wake(outbox);
         }
     }
 
     /// How many connections there are.
     pub fn connections(&self) -> usize {
-        self.outboxes.lock().len()
+        self.roster.len()
     }
 
     /// Whether the server is being stopped.
@@ -130,8 +122,8 @@ impl Shared {
 
     /// Has every connection look at what has changed.
     pub fn wake_all(&self) {
-        for outbox in self.outboxes.lock().values() {
-            Wake::wake(Arc::clone(outbox));
+        for connection in self.roster.connections() {
+            Wake::wake(Arc::clone(&connection.outbox));
         }
     }
 }

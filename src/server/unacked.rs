@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::traffic::Handed;
 use super::window::Window;
 
 use crate::broker::queue::Queue;
@@ -57,18 +58,37 @@ pub struct ChannelDeliveries {
     settled: usize,
     window: Window,
     sources: Slab<Source>,
+    /// What was handed out.
+    handed: Handed,
 }
 
 impl ChannelDeliveries {
     /// Gives out the next delivery tag, and notes what is held under it.
     #[inline]
-    pub fn hand_out(&mut self, source: SourceSlot, held: Option<HeldSlot>) -> u64 {
-        self.window.add(held.is_some());
+    pub fn hand_out(
+        &mut self,
+        source: SourceSlot,
+        held: Option<HeldSlot>,
+        redelivered: bool,
+    ) -> u64 {
+        let is_held = held.is_some();
+        self.window.add(is_held);
+        self.handed.delivered += u64::from(is_held);
+        self.handed.delivered_no_ack += u64::from(!is_held);
+        self.handed.redelivered += u64::from(redelivered);
         self.note(source.0, held)
     }
 
     /// The same for a message that somebody asked for, not a consumer.
-    pub fn hand_out_got(&mut self, source: SourceSlot, held: Option<HeldSlot>) -> u64 {
+    pub fn hand_out_got(
+        &mut self,
+        source: SourceSlot,
+        held: Option<HeldSlot>,
+        redelivered: bool,
+    ) -> u64 {
+        self.handed.got += u64::from(held.is_some());
+        self.handed.got_no_ack += u64::from(held.is_none());
+        self.handed.redelivered += u64::from(redelivered);
         self.note(source.0 | GOT, held)
     }
 
@@ -88,6 +108,16 @@ impl ChannelDeliveries {
         self.last_tag
     }
 
+    /// What was handed out so far.
+    pub fn handed(&self) -> Handed {
+        self.handed
+    }
+
+    /// How many deliveries aren't settled.
+    pub fn outstanding(&self) -> usize {
+        self.unacked.len().saturating_sub(self.settled)
+    }
+
     /// What its consumers may hold together.
     pub fn window(&mut self) -> &mut Window {
         &mut self.window
@@ -95,6 +125,7 @@ impl ChannelDeliveries {
 
     /// Gives out the next delivery tag for what nothing is held of.
     pub fn next_tag(&mut self) -> u64 {
+        self.handed.delivered_no_ack += 1;
         self.last_tag += 1;
         self.last_tag
     }
@@ -255,6 +286,7 @@ impl ChannelDeliveries {
 
     #[inline]
     fn release_held(&mut self, source: u32) {
+        self.handed.settled += 1;
         self.window.sub(source & GOT == 0);
         self.release(source & !GOT);
     }

@@ -25,6 +25,7 @@ pub mod method;
 pub mod parse;
 pub mod properties;
 pub mod reply;
+pub mod short_str;
 
 pub use content::Body;
 pub use error::DecodeError;
@@ -33,3 +34,4 @@ pub use frame::{Frame, FrameError, FrameHead, FrameKind};
 pub use method::Method;
 pub use properties::Properties;
 pub use reply::{Refusal, ReplyCode};
+pub use short_str::ShortStr;

@@ -335,8 +335,8 @@ fn append_queue(store: &LogStore, id: u64) -> Batch {
 
 fn message(fill: u8, size: usize) -> Message {
     Message::new(&Content {
-        exchange: "",
-        routing_key: "bench",
+        exchange: b"",
+        routing_key: b"bench",
         properties: &[0x10, 0, 2],
         persistent: true,
         dead_lettered: false,

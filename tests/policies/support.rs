@@ -104,8 +104,8 @@ impl Host {
 
     pub fn push(&mut self, queue: &Arc<Queue>, body: &str) -> Pushed {
         let content = Content {
-            exchange: "",
-            routing_key: queue.name(),
+            exchange: b"",
+            routing_key: queue.name().as_bytes(),
             properties: &[0, 0],
             persistent: false,
             dead_lettered: false,

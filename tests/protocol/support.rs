@@ -84,8 +84,8 @@ impl Event {
             Action::Settle { channel, settle } => Self::Settle(channel, settle),
             Action::Publish(publish) => Self::Publish(Message {
                 channel: publish.channel,
-                exchange: publish.exchange.to_owned(),
-                routing_key: publish.routing_key.to_owned(),
+                exchange: publish.exchange.as_str().to_owned(),
+                routing_key: publish.routing_key.as_str().to_owned(),
                 mandatory: publish.mandatory,
                 properties: publish.properties.to_vec(),
                 body: match publish.body {

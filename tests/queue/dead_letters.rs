@@ -72,8 +72,8 @@ impl Host {
             .unwrap_or_default();
         let properties = copies.properties.as_deref().unwrap_or(properties);
         let content = Content {
-            exchange: "orders",
-            routing_key: key,
+            exchange: b"orders",
+            routing_key: key.as_bytes(),
             properties,
             persistent: Properties::parse(properties).unwrap().is_persistent(),
             dead_lettered: false,

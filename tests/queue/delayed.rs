@@ -104,8 +104,8 @@ impl Host {
         let mut body = vec![0; size];
         body[..4].copy_from_slice(&number.to_be_bytes());
         let incoming = Incoming::new(Content {
-            exchange: to,
-            routing_key: "due.now",
+            exchange: to.as_bytes(),
+            routing_key: b"due.now",
             properties: &properties,
             persistent: true,
             dead_lettered: false,

@@ -206,8 +206,8 @@ impl Pair {
         let mut body = vec![0; size.into()];
         body[..4].copy_from_slice(&number.to_be_bytes());
         let content = Content {
-            exchange: "orders",
-            routing_key: "order.placed",
+            exchange: b"orders",
+            routing_key: b"order.placed",
             properties: &raw,
             persistent,
             dead_lettered: false,

@@ -191,8 +191,8 @@ impl Pair {
         let properties = properties.with_headers(&headers);
         let number = self.last.to_be_bytes();
         let incoming = Incoming::new(Content {
-            exchange: "",
-            routing_key: "q",
+            exchange: b"",
+            routing_key: b"q",
             properties: &properties,
             persistent: message.persistent,
             dead_lettered: false,

@@ -113,8 +113,8 @@ impl Host {
         let properties = properties(number, delay);
         let body = number.to_be_bytes();
         let incoming = Incoming::new(Content {
-            exchange: "once",
-            routing_key: "k",
+            exchange: b"once",
+            routing_key: b"k",
             properties: &properties,
             ..content(&body, true)
         });

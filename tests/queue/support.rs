@@ -95,8 +95,8 @@ impl Subscriber for Recorder {
 /// The content of message `number`.
 pub fn content(number: &[u8; 4], persistent: bool) -> Content<'_> {
     Content {
-        exchange: "orders",
-        routing_key: "order.placed",
+        exchange: b"orders",
+        routing_key: b"order.placed",
         properties: if persistent { PERSISTENT } else { TRANSIENT },
         persistent,
         dead_lettered: false,

@@ -126,8 +126,8 @@ pub fn message(number: u64, size: usize) -> Message {
         *octet = digit;
     }
     Message::new(&Content {
-        exchange: "orders",
-        routing_key: "order.placed",
+        exchange: b"orders",
+        routing_key: b"order.placed",
         properties: &[0x10, 0, 2],
         persistent: true,
         dead_lettered: false,

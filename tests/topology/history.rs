@@ -34,8 +34,8 @@ fn publish_with(host: &mut Host, to: &str, key: &str, body: &str, headers: Field
         .unwrap()
         .unwrap_or_default();
     let incoming = Incoming::new(Content {
-        exchange: to,
-        routing_key: key,
+        exchange: to.as_bytes(),
+        routing_key: key.as_bytes(),
         properties: copies.properties.as_deref().unwrap_or(&raw),
         persistent: false,
         dead_lettered: false,

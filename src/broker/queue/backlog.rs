@@ -200,10 +200,10 @@ impl Backlog {
         self.entries.front()
     }
 
-    /// What those weigh that are in memory.
-    pub fn resident_weight(&self) -> Weight {
-        let resident = self.entries.iter().chain(&self.beyond);
-        resident.map(Entry::weight).sum()
+    /// The lowest place of one that waits.
+    pub fn first(&self) -> Option<Position> {
+        let head = self.entries.front().map(|entry| entry.position);
+        head.or_else(|| Some(self.paged.as_ref()?.first))
     }
 
     /// The places between which messages are left to the store.

@@ -198,6 +198,12 @@ impl Consumers {
         Some(named)
     }
 
+    /// Whether one is among those that are served.
+    pub fn is_active(&self, named: ConsumerSlot) -> bool {
+        let single = self.single.as_ref();
+        single.is_none_or(|single| single.consumer == Some(named))
+    }
+
     /// Removes a consumer.
     pub fn detach(&mut self, named: ConsumerSlot) -> Detached {
         if self.find(named).is_none() {

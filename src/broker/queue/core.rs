@@ -33,7 +33,7 @@ use super::settings::{Counts, Settings};
 use super::state::State;
 use super::timeouts::Timeouts;
 use super::undelivered::Undelivered;
-use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts};
+use super::{EXPIRY_BUDGET, Got, Pushed, QueueCounts, QueueOctets, QueueStatus};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::attempts::{Attempts, ReturnCause};
@@ -42,6 +42,7 @@ use crate::broker::effects::Effects;
 use crate::broker::spec::QueueSpec;
 use crate::broker::store::{Page, Record, Remainder, Store};
 use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
+use crate::broker::traffic::QueueTraffic;
 
 /// What becomes of messages that were handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +118,10 @@ pub struct QueueCore {
     pub(super) notices: Notices,
     /// Messages that died and are to be dead-lettered.
     pub(super) dying: Vec<(Entry, DeathReason)>,
+    /// What has passed.
+    pub(super) traffic: QueueTraffic,
+    /// Octets of the bodies of messages held.
+    held_octets: u64,
     /// Dead letters that nothing took.
     pub(super) undelivered: Option<Box<Undelivered>>,
     /// What waits for its time, if this is what the queue is for.
@@ -125,7 +130,7 @@ pub struct QueueCore {
     pub(super) window: Option<Box<Window>>,
     /// Whether a message that comes may be refused, or has to wait, or may have
     /// come before.
-    checks_arrivals: bool,
+    pub(super) checks_arrivals: bool,
     /// Whether anything is to be seen to after a message has come, besides what
     /// messages themselves ask for.
     has_more_to_do: bool,
@@ -151,7 +156,6 @@ impl QueueCore {
         let schedule = holds_for(&spec.name, &spec.arguments).map(|_| Box::default());
         let mut ready = Ready::new(id, settings.priorities, residency);
         ready.group_by(&spec.arguments);
-        ready.count_bytes(settings.max_length_bytes.is_some());
         let window = Window::of(id, &spec.name, &spec.arguments).map(Box::new);
         Self {
             durable: spec.durable,
@@ -169,6 +173,8 @@ impl QueueCore {
             waiting: Vec::new(),
             notices: Notices::default(),
             dying: Vec::new(),
+            traffic: QueueTraffic::default(),
+            held_octets: 0,
             undelivered: None,
             refusing: false,
             has_deadlines: false,
@@ -190,6 +196,31 @@ impl QueueCore {
             consumers: self.consumers.len() as u64,
             duplicates: self.window.as_ref().map_or(0, |w| w.duplicates()),
         }
+    }
+
+    /// What has passed it since it was started.
+    pub fn traffic(&self) -> QueueTraffic {
+        self.traffic
+    }
+
+    /// What is there of it, and what has passed it.
+    pub fn status(&self) -> QueueStatus {
+        QueueStatus {
+            counts: self.counts(),
+            octets: QueueOctets {
+                ready: self.ready.octets(),
+                unacked: self.held_octets,
+            },
+            traffic: self.traffic,
+            last_use: self.last_use,
+            oldest: self.ready.oldest(),
+        }
+    }
+
+    /// Begins anew with what an earlier run has left.
+    pub fn begin(&mut self, now: Now) {
+        self.touch(now);
+        self.ready.begin(now.unix_ms);
     }
 
     /// Whether its messages wait for others of their group.
@@ -224,6 +255,7 @@ impl QueueCore {
         {
             return pushed;
         }
+        self.traffic.published += 1;
         if self.ready.lets_pass()
             && let Some((slot, consumer)) = self.consumers.next()
         {
@@ -233,6 +265,8 @@ impl QueueCore {
                 attempts: None,
                 held: None,
             };
+            self.traffic
+                .note_delivery(consumer.no_ack(), delivery.redelivered);
             if consumer.no_ack() {
                 consumer.subscriber().deliver(&delivery, effects);
                 if self.window.is_some() {
@@ -245,6 +279,7 @@ impl QueueCore {
             let subscriber = Arc::clone(consumer.subscriber());
             let entry = self.enter(incoming, effects.now());
             self.keep(&entry, true, store, effects);
+            self.held_octets += delivery.message.body.len() as u64;
             let held = Held {
                 entry,
                 consumer: Some(slot),
@@ -317,7 +352,7 @@ impl QueueCore {
         let asked = self.ready.has_priorities().then(|| incoming.priority());
         let priority = self.ready.level(asked.flatten());
         Entry {
-            position: self.ready.lane(priority).next_position(),
+            position: self.ready.lane(priority).next_position(now.unix_ms),
             message: incoming.message().clone(),
             deadline: ttl.and_then(|ms| NonZeroU64::new(now.unix_ms.saturating_add(ms))),
             state: State::new(priority, Attempts::default())
@@ -343,6 +378,7 @@ impl QueueCore {
             self.batch = store.append(&[record]);
             effects.stored(self.batch);
         }
+        self.traffic.stored += 1;
         if delivered {
             let lane = self.ready.lane(entry.priority());
             lane.handed_out_at_once(entry.position);
@@ -411,6 +447,7 @@ impl QueueCore {
             return;
         }
         self.batch = self.batch.max(batch.unwrap_or_default());
+        self.traffic.stored += u64::from(batch.is_some());
         let Reserved { entry, mark, .. } = reserved;
         if let Some(mark) = mark {
             self.mark_arrived(&mark);
@@ -418,6 +455,7 @@ impl QueueCore {
         let Some(entry) = entry else {
             return;
         };
+        self.traffic.published += 1;
         if self.schedule.is_some() {
             return self.put_on_schedule(entry);
         }
@@ -442,6 +480,8 @@ impl QueueCore {
             let Some(entry) = self.ready.pop() else {
                 return Pause::Idle;
             };
+            self.traffic
+                .note_delivery(consumer.no_ack(), entry.is_redelivered());
             if consumer.no_ack() {
                 let delivery = delivery_of(&entry, counts, None);
                 consumer.subscriber().deliver(&delivery, effects);
@@ -453,6 +493,7 @@ impl QueueCore {
             let vacant = self.held.vacant_entry();
             let held = Some(HeldSlot(vacant.key() as u32));
             let delivery = delivery_of(&entry, counts, held);
+            self.held_octets += delivery.message.body.len() as u64;
             consumer.subscriber().deliver(&delivery, effects);
             self.ready.handed_out(&entry, held);
             vacant.insert(Held {
@@ -476,6 +517,7 @@ impl QueueCore {
         while self.is_timed() && self.expire(EXPIRY_BUDGET, now) {}
         let Some(entry) = self.ready.pop() else {
             if !self.ready.is_coming() {
+                self.traffic.get_empty += 1;
                 return Got::Nothing;
             }
             self.note_waiting(who);
@@ -485,6 +527,7 @@ impl QueueCore {
         // What has expired behind it isn't ready any more.
         while self.is_timed() && self.expire(EXPIRY_BUDGET, now) {}
         let remaining = self.ready.len();
+        self.traffic.note_get(no_ack, entry.is_redelivered());
         if no_ack {
             let taken = take(&delivery_of(&entry, counts, None), remaining);
             self.forget(&entry);
@@ -493,7 +536,9 @@ impl QueueCore {
         let vacant = self.held.vacant_entry();
         let held = Some(HeldSlot(vacant.key() as u32));
         self.ready.handed_out(&entry, held);
-        let taken = take(&delivery_of(&entry, counts, held), remaining);
+        let delivery = delivery_of(&entry, counts, held);
+        self.held_octets += delivery.message.body.len() as u64;
+        let taken = take(&delivery, remaining);
         vacant.insert(Held {
             entry,
             consumer: None,
@@ -541,6 +586,7 @@ impl QueueCore {
             return schedule.receive(page);
         }
         self.has_deadlines |= page.messages.iter().any(|m| m.deadline.is_some());
+        self.traffic.read_back += page.messages.len() as u64;
         let Some(missing) = self.ready.receive(page) else {
             return 0;
         };
@@ -581,10 +627,6 @@ impl QueueCore {
     /// Goes by other settings from now on. Messages that are there keep their
     /// deadlines.
     pub fn configure(&mut self, settings: Arc<Settings>) {
-        let bytes = settings.max_length_bytes.is_some();
-        if bytes != self.settings.max_length_bytes.is_some() {
-            self.ready.count_bytes(bytes);
-        }
         self.consumers.configure(settings.consumer_timeout);
         self.checks_arrivals =
             settings.is_limited() || self.schedule.is_some() || self.window.is_some();
@@ -602,6 +644,7 @@ impl QueueCore {
             effects.cancel_later(consumer.into_subscriber());
         }
         self.held = Slab::new();
+        self.held_octets = 0;
         self.timeouts = Timeouts::default();
         self.retries = Retries::default();
         self.undelivered = None;
@@ -627,6 +670,7 @@ impl QueueCore {
 
     pub(super) fn release(&mut self, slot: HeldSlot) -> Option<Entry> {
         let held = self.held.try_remove(slot.0 as usize)?;
+        self.held_octets -= held.entry.message.body_len();
         self.timeouts.forget(slot);
         if let Some(consumer) = held.consumer {
             self.consumers.release(consumer);

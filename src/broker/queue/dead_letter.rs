@@ -34,6 +34,14 @@ pub enum DeathReason {
 }
 
 impl DeathReason {
+    /// Those that are deaths, each at the place of its number.
+    pub const DEATHS: [Self; 4] = [
+        Self::Rejected,
+        Self::Expired,
+        Self::MaxLength,
+        Self::DeliveryLimit,
+    ];
+
     /// The name in the `x-death` header.
     pub const fn name(self) -> &'static str {
         match self {
@@ -181,9 +189,8 @@ impl DeadLetter {
     pub fn released<'a>(&'a self, properties: &'a [u8]) -> Content<'a> {
         let view = self.message().view();
         Content {
-            // Both came in as short strings of a method, which are UTF-8.
-            exchange: str::from_utf8(view.exchange).unwrap_or_default(),
-            routing_key: str::from_utf8(view.routing_key).unwrap_or_default(),
+            exchange: view.exchange,
+            routing_key: view.routing_key,
             properties,
             persistent: self.message().is_persistent(),
             dead_lettered: self.message().is_dead_lettered(),
@@ -204,8 +211,8 @@ impl DeadLetter {
     ) -> Content<'a> {
         let view = self.message().view();
         Content {
-            exchange,
-            routing_key,
+            exchange: exchange.as_bytes(),
+            routing_key: routing_key.as_bytes(),
             properties,
             persistent: self.message().is_persistent(),
             dead_lettered: true,

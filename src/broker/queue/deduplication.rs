@@ -308,8 +308,8 @@ impl Window {
 /// A key in the form of a message, for the store.
 fn message_of(MessageKey(key): MessageKey) -> Message {
     Message::new(&Content {
-        exchange: "",
-        routing_key: "",
+        exchange: b"",
+        routing_key: b"",
         properties: NO_PROPERTIES,
         persistent: true,
         dead_lettered: false,

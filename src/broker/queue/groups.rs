@@ -24,7 +24,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::backlog::Entry;
-use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::Position;
 use crate::base::limits::{PARKED_MESSAGES_MAX, PARKED_OCTETS_MAX};
@@ -121,12 +120,6 @@ impl Groups {
     /// How many messages are parked.
     pub(super) fn len(&self) -> u64 {
         self.parked.len() as u64
-    }
-
-    /// What the parked ones weigh.
-    pub(super) fn weight(&self) -> Weight {
-        let parked = self.parked.values();
-        parked.map(|parked| parked.entry.weight()).sum()
     }
 
     /// What may become of `head`, which nothing but parked messages goes before.

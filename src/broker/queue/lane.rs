@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::arrivals::Arrivals;
 use super::backlog::{Backlog, Entry, Wanted};
 use super::notices::Notices;
 use super::residency::Residency;
@@ -20,14 +21,17 @@ pub(super) struct Lane {
     pub(super) priority: u8,
     pub(super) backlog: Backlog,
     last_position: Position,
+    arrivals: Arrivals,
     /// The highest place of a stored message handed out, and how much of that
     /// the store knows.
     delivered: Position,
     delivered_told: Position,
     /// The highest place of a message that others went before.
     passed_over: Position,
-    /// The places of messages left to the store that haven't been weighed.
+    /// The places of messages left to the store that haven't been weighed, and
+    /// octets of what it has of them.
     unweighed: Range<Position>,
+    unweighed_octets: u64,
 }
 
 impl Lane {
@@ -37,17 +41,37 @@ impl Lane {
             priority,
             backlog: Backlog::new(id, priority, residency),
             last_position: Position(0),
+            arrivals: Arrivals::default(),
             delivered: Position(0),
             delivered_told: Position(0),
             passed_over: Position(0),
             unweighed: Position(0)..Position(0),
+            unweighed_octets: 0,
         }
     }
 
-    /// The place of the next message.
-    pub(super) fn next_position(&mut self) -> Position {
+    /// The place of the next message, which comes at `now`, milliseconds since
+    /// 1970.
+    #[inline]
+    pub(super) fn next_position(&mut self, now: u64) -> Position {
         self.last_position.0 += 1;
-        self.last_position
+        let (next, backlog) = (self.last_position, &self.backlog);
+        self.arrivals.note(next, now, || backlog.first());
+        next
+    }
+
+    /// Has what is there have come at `now`, milliseconds since 1970: when it
+    /// came to an earlier run isn't known.
+    pub(super) fn begin(&mut self, now: u64) {
+        if let Some(first) = self.backlog.first() {
+            self.arrivals.note(first, now, || None);
+        }
+    }
+
+    /// When the oldest message that waits came, as far as that is known,
+    /// milliseconds since 1970.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.arrivals.of(self.backlog.first()?)
     }
 
     /// A stored message was handed out.
@@ -86,19 +110,31 @@ impl Lane {
     pub(super) fn receive(&mut self, page: Page) -> Option<(u64, Weight)> {
         let unweighed = page.messages.iter();
         let unweighed = unweighed.filter(|stored| self.unweighed.contains(&stored.position));
-        let weight = unweighed.map(|stored| Weight::of(&stored.message)).sum();
+        let (mut weight, mut octets) = (Weight::default(), 0);
+        for stored in unweighed {
+            weight += Weight::of(&stored.message);
+            octets += stored.message.stored_len() as u64;
+        }
         let through = page.through;
         let missing = self.backlog.receive(page, self.delivered)?;
         // It may be left to the store again, and is weighed then.
         self.unweighed.start = self.unweighed.start.max(Position(through.0 + 1));
+        self.unweighed_octets = match self.unweighed.is_empty() {
+            true => 0,
+            false => self.unweighed_octets.saturating_sub(octets),
+        };
         Some((missing, weight))
     }
 
-    /// What its messages weigh that are in memory. The others are weighed when
-    /// they are read back.
-    pub(super) fn weigh(&mut self) -> Weight {
-        self.unweighed = self.backlog.left_to_the_store();
-        self.backlog.resident_weight()
+    /// Octets of what the store has of messages that haven't been weighed.
+    pub(super) fn unweighed_octets(&self) -> u64 {
+        self.unweighed_octets
+    }
+
+    /// Has nothing to weigh any more.
+    pub(super) fn clear_unweighed(&mut self) {
+        self.unweighed = Position(0)..Position(0);
+        self.unweighed_octets = 0;
     }
 
     /// Takes note of which places were used, by messages that wait elsewhere.
@@ -113,6 +149,7 @@ impl Lane {
         self.delivered_told = remainder.delivered;
         self.backlog.restore(remainder);
         self.unweighed = self.backlog.left_to_the_store();
+        self.unweighed_octets = remainder.bytes;
     }
 
     /// Notes for the store how far messages were handed out.

@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../../manual/queues.md")]
 
+mod arrivals;
 mod backlog;
 mod consumers;
 mod core;
@@ -49,6 +50,7 @@ use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
 use super::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use super::timers::Timers;
+use super::traffic::{QueueTotals, QueueTraffic};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
@@ -75,6 +77,31 @@ pub struct QueueCounts {
     pub undelivered_bytes: u64,
     /// Messages dropped because they had come before, since it was started.
     pub duplicates: u64,
+}
+
+/// How many octets the bodies of a queue's messages have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueOctets {
+    /// Of those that wait for a consumer. Of what an earlier run left to the store
+    /// all octets count until it is read back, properties too.
+    pub ready: u64,
+    /// Of those handed out and not settled yet.
+    pub unacked: u64,
+}
+
+/// What is there of a queue, and what has passed it, at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueueStatus {
+    /// How full it is and who uses it.
+    pub counts: QueueCounts,
+    /// Octets of its messages.
+    pub octets: QueueOctets,
+    /// What has passed it.
+    pub traffic: QueueTraffic,
+    /// When it was used last, milliseconds since 1970, as far as that is known.
+    pub last_use: u64,
+    /// When the oldest message that waits came, milliseconds since 1970.
+    pub oldest: Option<u64>,
 }
 
 /// The answer to who asks for one message.
@@ -107,6 +134,8 @@ pub struct Surroundings {
     pub residency: Arc<Residency>,
     /// Where it asks to be called at a time.
     pub timers: Arc<Timers<Queue>>,
+    /// Where what has passed it is added to once it is deleted.
+    pub totals: Arc<QueueTotals>,
 }
 
 impl Surroundings {
@@ -116,6 +145,7 @@ impl Surroundings {
             store,
             residency,
             timers: Arc::default(),
+            totals: Arc::default(),
         }
     }
 }
@@ -129,6 +159,7 @@ pub struct Queue {
     owner: Option<ConnectionId>,
     store: Arc<dyn Store>,
     timers: Arc<Timers<Queue>>,
+    totals: Arc<QueueTotals>,
     deleted: AtomicBool,
     core: Mutex<QueueCore>,
 }
@@ -151,6 +182,7 @@ impl Queue {
             owner,
             store: Arc::clone(&around.store),
             timers: Arc::clone(&around.timers),
+            totals: Arc::clone(&around.totals),
             deleted: AtomicBool::new(false),
             core: Mutex::new(core),
         }
@@ -208,6 +240,17 @@ impl Queue {
     /// How full it is and who uses it.
     pub fn counts(&self) -> QueueCounts {
         self.core.lock().counts()
+    }
+
+    /// What is there of it, and what has passed it.
+    pub fn status(&self) -> QueueStatus {
+        self.core.lock().status()
+    }
+
+    /// Whether a consumer is one of those that are served: the only one where
+    /// there is a single active consumer.
+    pub fn is_active(&self, slot: ConsumerSlot) -> bool {
+        self.core.lock().consumers.is_active(slot)
     }
 
     /// Whether it was deleted; what still holds it lets go soon.
@@ -326,13 +369,18 @@ impl Queue {
     fn let_go(self: &Arc<Self>, mut core: MutexGuard<'_, QueueCore>, effects: &mut Effects) {
         core.notify(&*self.store, effects);
         core.note_full();
-        self.hand_over_dying(&mut core, effects);
+        if core.has_dying() {
+            self.hand_over_dying(&mut core, effects);
+        }
         if let Some((before, at)) = core.new_alarm() {
             self.timers.set(self.id, before, at, Arc::downgrade(self));
         }
-        let wanted: Vec<_> = std::iter::from_fn(|| core.wanted()).collect();
+        let Some(first) = core.wanted() else {
+            return;
+        };
+        let others: Vec<_> = std::iter::from_fn(|| core.wanted()).collect();
         drop(core);
-        for (lane, wanted) in wanted {
+        for (lane, wanted) in std::iter::once(first).chain(others) {
             self.store.load(Load {
                 queue: lane,
                 from: wanted.from,
@@ -426,7 +474,7 @@ impl Queue {
     /// Has a queue that was restored go on where it was.
     pub fn resume_after_restart(self: &Arc<Self>, effects: &mut Effects) {
         let mut core = self.core.lock();
-        core.touch(effects.now());
+        core.begin(effects.now());
         self.serve(core, effects);
     }
 
@@ -546,7 +594,10 @@ impl Queue {
     }
 
     fn delete_locked(&self, core: &mut QueueCore, effects: &mut Effects) -> u64 {
-        self.deleted.store(true, Ordering::Release);
+        if !self.deleted.swap(true, Ordering::AcqRel) {
+            let is_quorum = core.settings().quorum;
+            self.totals.bury(is_quorum, core.traffic());
+        }
         if let Some(at) = core.take_alarm() {
             self.timers.cancel(self.id, at);
         }

@@ -37,10 +37,9 @@ pub(super) struct Ready {
     returned: VecDeque<Entry>,
     /// Those that wait for others of their group, where there are groups.
     groups: Option<Box<Groups>>,
-    /// What they weigh, when somebody wants to know: messages left to the store
-    /// before that, or by an earlier run, count once they are read back. So
-    /// nothing is dropped that may have room.
-    weight: Option<Weight>,
+    /// What they weigh. Messages left to the store by an earlier run count once
+    /// they are read back: so nothing is dropped that may have room.
+    weight: Weight,
 }
 
 impl Ready {
@@ -56,7 +55,7 @@ impl Ready {
             lanes: Vec::with_capacity(1),
             returned: VecDeque::new(),
             groups: None,
-            weight: None,
+            weight: Weight::default(),
         };
         ready.lane(ready.usual_priority());
         ready
@@ -142,31 +141,38 @@ impl Ready {
         self.plain_head().is_none() && !self.is_plain_empty()
     }
 
-    /// What they weigh; nothing unless it is counted.
+    /// What they weigh, as far as they have been in memory.
     pub(super) fn weight(&self) -> Weight {
-        self.weight.unwrap_or_default()
+        self.weight
     }
 
-    /// Counts octets from now on, or doesn't any more.
-    pub(super) fn count_bytes(&mut self, wanted: bool) {
-        self.weight = wanted.then(|| {
-            let returned = self.returned.iter().map(Entry::weight);
-            let lanes = self.lanes.iter_mut().map(Lane::weigh);
-            let parked = self.groups.iter().map(|groups| groups.weight());
-            returned.chain(lanes).chain(parked).sum()
-        });
+    /// Octets of their bodies; of those that an earlier run left to the store,
+    /// octets of all that is stored of them.
+    pub(super) fn octets(&self) -> u64 {
+        let unweighed = self.lanes.iter().map(Lane::unweighed_octets);
+        self.weight.bodies + unweighed.sum::<u64>()
     }
 
+    /// When the oldest one came, milliseconds since 1970, as far as that is known.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.lanes.iter().filter_map(Lane::oldest).min()
+    }
+
+    /// Has those that are there have come at `now`, milliseconds since 1970.
+    pub(super) fn begin(&mut self, now: u64) {
+        for lane in &mut self.lanes {
+            lane.begin(now);
+        }
+    }
+
+    #[inline]
     fn come(&mut self, entry: &Entry) {
-        if let Some(weight) = &mut self.weight {
-            *weight += entry.weight();
-        }
+        self.weight += entry.weight();
     }
 
+    #[inline]
     fn leave(&mut self, entry: &Entry) {
-        if let Some(weight) = &mut self.weight {
-            *weight = weight.without(entry.weight());
-        }
+        self.weight = self.weight.without(entry.weight());
     }
 
     /// The one that is handed out next, if it is in memory.
@@ -194,11 +200,12 @@ impl Ready {
     pub(super) fn pop(&mut self) -> Option<Entry> {
         // Most queues have nothing but one lane.
         if self.groups.is_none()
-            && self.weight.is_none()
             && self.returned.is_empty()
             && let [only] = &mut self.lanes[..]
         {
-            return only.backlog.pop();
+            let entry = only.backlog.pop()?;
+            self.leave(&entry);
+            return Some(entry);
         }
         self.pop_from_several()
     }
@@ -365,8 +372,9 @@ impl Ready {
         }
         for lane in &mut self.lanes {
             purged += lane.backlog.purge(notices);
+            lane.clear_unweighed();
         }
-        self.weight = self.weight.map(|_| Weight::default());
+        self.weight = Weight::default();
         purged
     }
 
@@ -381,8 +389,9 @@ impl Ready {
         self.take_parked();
         for lane in &mut self.lanes {
             lane.backlog.clear();
+            lane.clear_unweighed();
         }
-        self.weight = self.weight.map(|_| Weight::default());
+        self.weight = Weight::default();
     }
 
     /// Notes for the store that a message is gone, if it has it.
@@ -450,9 +459,7 @@ impl Ready {
     pub(super) fn receive(&mut self, page: Page) -> Option<u64> {
         let lane = self.lanes.iter_mut().find(|lane| lane.id == page.queue)?;
         let (missing, weight) = lane.receive(page)?;
-        if let Some(all) = &mut self.weight {
-            *all += weight;
-        }
+        self.weight += weight;
         Some(missing)
     }
 

@@ -16,6 +16,7 @@ impl QueueCore {
     pub fn acknowledge(&mut self, held: &[HeldSlot]) {
         for slot in held {
             if let Some(entry) = self.release(*slot) {
+                self.traffic.acknowledged += 1;
                 self.ready.settled(*slot);
                 self.forget(&entry);
             }
@@ -37,6 +38,7 @@ impl QueueCore {
                 self.bury(entry, DeathReason::DeliveryLimit);
                 continue;
             }
+            self.traffic.returned += 1;
             self.ready.kept(*slot);
             self.ready.note_return(&entry, &mut self.notices);
             returned.push(entry);
@@ -90,6 +92,7 @@ impl QueueCore {
 
     /// A message dies: it is dead-lettered if the queue says where to, else dropped.
     pub(super) fn bury(&mut self, entry: Entry, reason: DeathReason) {
+        self.traffic.note_death(reason);
         if self.settings.dead_letter.is_some() {
             self.dying.push((entry, reason));
         } else {
@@ -126,6 +129,12 @@ impl QueueCore {
     /// Whether [`QueueCore::make_room`] has something to do.
     pub fn has_to_make_room(&self) -> bool {
         self.settings.overflow == Overflow::DropHead && self.ready.has_oldest() && self.is_full()
+    }
+
+    /// Whether anything died that is to be dead-lettered.
+    #[inline]
+    pub fn has_dying(&self) -> bool {
+        !self.dying.is_empty()
     }
 
     /// Takes out what died and is to be dead-lettered, each with what it is
@@ -191,6 +200,9 @@ impl QueueCore {
     /// Notes whether a quorum queue is full. To be called whenever something has
     /// come or gone.
     pub fn note_full(&mut self) {
+        if !self.checks_arrivals && !self.refusing {
+            return;
+        }
         if !self.settings.quorum
             || !self.settings.is_limited()
             || self.settings.overflow == Overflow::DropHead

@@ -1,7 +1,6 @@
 //! What of a queue's messages counts where its octets are limited
 //! (`semantics` 11).
 
-use std::iter::Sum;
 use std::ops::AddAssign;
 
 use crate::broker::message::Message;
@@ -38,14 +37,5 @@ impl AddAssign for Weight {
     fn add_assign(&mut self, other: Self) {
         self.bodies += other.bodies;
         self.properties += other.properties;
-    }
-}
-
-impl Sum for Weight {
-    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
-        each.fold(Self::default(), |mut all, one| {
-            all += one;
-            all
-        })
     }
 }

@@ -37,6 +37,7 @@ use super::routing::{PublishTarget, RoutingKeys, Traits};
 use super::spec::{ExchangeSpec, QueueSpec};
 use super::store::{Record, Store};
 use super::topology::Topology;
+use super::traffic::ExchangeTraffic;
 use super::vhosts::DEFAULT_VHOST;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
 use crate::wire::{Refusal, ReplyCode};
@@ -77,6 +78,8 @@ pub struct Vhost {
     ids: Arc<QueueIds>,
     around: Surroundings,
     topology: RwLock<Topology>,
+    /// What passes the default exchange.
+    default_traffic: Arc<ExchangeTraffic>,
     generation: AtomicU64,
     replies: Replies,
     settings: RwLock<Arc<VhostSettings>>,
@@ -115,6 +118,7 @@ impl Vhost {
             ids,
             around,
             topology: RwLock::new(topology),
+            default_traffic: Arc::default(),
             generation: AtomicU64::new(0),
             replies: Replies::default(),
             settings: RwLock::default(),
@@ -212,6 +216,7 @@ impl Vhost {
         if exchange.is_empty() {
             return Ok(PublishTarget {
                 cacheable: untraced,
+                traffic: Arc::clone(&self.default_traffic),
             });
         }
         let title = self.exchange_title(exchange);
@@ -225,6 +230,7 @@ impl Vhost {
         }
         Ok(PublishTarget {
             cacheable: untraced && topology.routes_by_keys(id),
+            traffic: Arc::clone(&found.traffic),
         })
     }
 

@@ -54,6 +54,7 @@ impl Vhost {
         }
         let owner = request.exclusive.then_some(as_);
         if let Some(queue) = self.declared(&self.topology.read(), &spec, owner)? {
+            self.around.totals.note_declared(false);
             queue.touch(effects);
             return Ok(queue);
         }
@@ -62,10 +63,12 @@ impl Vhost {
         let mut topology = self.topology.write();
         // Another connection may have declared it in between.
         if let Some(queue) = self.declared(&topology, &spec, owner)? {
+            self.around.totals.note_declared(false);
             queue.touch(effects);
             return Ok(queue);
         }
         self.check_room(&topology, title)?;
+        self.around.totals.note_declared(true);
         Ok(self.create_queue(&mut topology, spec, owner, effects))
     }
 

@@ -6,6 +6,7 @@ use super::Vhost;
 use crate::broker::policy::{Matched, Policy, PolicyKind};
 use crate::broker::queue::Queue;
 use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec};
+use crate::broker::traffic::ExchangeTraffic;
 use crate::wire::FieldTable;
 
 impl Vhost {
@@ -25,6 +26,16 @@ impl Vhost {
         let topology = self.topology.read();
         let (_, exchange) = topology.exchange_named(name)?;
         Some(exchange.spec.clone())
+    }
+
+    /// What passed the exchange called `name`, if there is one.
+    pub fn exchange_traffic(&self, name: &str) -> Option<Arc<ExchangeTraffic>> {
+        if name.is_empty() {
+            return Some(Arc::clone(&self.default_traffic));
+        }
+        let topology = self.topology.read();
+        let (_, exchange) = topology.exchange_named(name)?;
+        Some(Arc::clone(&exchange.traffic))
     }
 
     /// Whether there is an exchange called `name`.
