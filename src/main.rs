@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use harrier::broker::store::{Remainder, Store, Stored};
 use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
-use harrier::management::definitions;
+use harrier::management::{Api, Listener, Management, Plain, definitions};
 use harrier::server::Server;
 use harrier::server::auth;
 use harrier::server::shared::Shared;
@@ -19,6 +20,7 @@ use harrier::storage::{
     Inspection, LogStore, QueueReport, SegmentReport, StoreError, StoreOptions,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -77,26 +79,67 @@ async fn serve(config: Config) -> Result<(), Failure> {
             ))
         })?;
     let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
-    let wanted = config.amqp;
+    let (wanted, http) = (config.amqp, config.http);
     let mut shared = Shared::new(config, vhosts, access, kept);
     shared.release_memory = || mi_collect(true);
     let shared = Arc::new(shared);
     if let Some(path) = &shared.config.load_definitions {
         definitions::load(&shared, path).map_err(|error| Failure::Usage(error.to_string()))?;
     }
+    let served = Arc::clone(&shared);
     let server = Server::bind(shared).await.map_err(|error| {
         Failure::Failed(format!(
             "cannot listen on {wanted}: {error}; choose another address with --amqp"
         ))
     })?;
     let address = server.address().unwrap_or(wanted);
-    announce(&format!("harrier ready amqp={address}"));
+    let mut listeners = vec![Listener {
+        protocol: "amqp",
+        address,
+        tls: false,
+    }];
+    let mut ready = format!("harrier ready amqp={address}");
+    let management = bind_management(http).await?;
+    if let Some((_, address)) = &management {
+        listeners.push(Listener {
+            protocol: "http",
+            address: *address,
+            tls: false,
+        });
+        ready = format!("{ready} http={address}");
+    }
+    let api = Arc::new(Api::new(served, listeners));
+    let (end, ended) = watch::channel(false);
+    let answering = management.map(|(management, _)| tokio::spawn(management.run(api, ended)));
+    announce(&ready);
     server.run(stop).await;
+    drop(end);
+    if let Some(answering) = answering {
+        // It ends by itself, but for a panic, which is logged.
+        let _ended = answering.await;
+    }
     store
         .close()
         .map_err(|error| Failure::Failed(format!("cannot close the store: {error}")))?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Binds the address of the management API, if it is wanted.
+async fn bind_management(
+    wanted: Option<SocketAddr>,
+) -> Result<Option<(Management, SocketAddr)>, Failure> {
+    let Some(wanted) = wanted else {
+        return Ok(None);
+    };
+    let management = Management::bind(wanted, Arc::new(Plain)).await;
+    let management = management.map_err(|error| {
+        Failure::Failed(format!(
+            "cannot listen on {wanted}: {error}; choose another address with --http, or --http off"
+        ))
+    })?;
+    let address = management.address().unwrap_or(wanted);
+    Ok(Some((management, address)))
 }
 
 /// The one line on stdout that scripts wait for.

@@ -57,7 +57,7 @@ class Broker:
         data = self.folder / "broker-data"
         with log_path.open("a") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve", "--data-dir", data, "--amqp", self.address],
+                [self.program, "serve", "--data-dir", data, "--amqp", self.address, "--http", "off"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -32,6 +32,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The address AMQP is served on.
     pub amqp: SocketAddr,
+    /// The address the management API is served on, if it is.
+    pub http: Option<SocketAddr>,
     /// The user that exists from the start.
     pub default_user: String,
     /// That user's password.
@@ -80,6 +82,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("harrier-data"),
             amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 5672)),
+            http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 15672))),
             default_user: "guest".into(),
             default_pass: "guest".into(),
             default_vhost: "/".into(),

@@ -114,3 +114,16 @@ pub const PARAMETER_BYTES_MAX: usize = 1024 * 1024;
 pub const PATTERN_BACKTRACKS_MAX: usize = 100_000;
 /// Octets that such a pattern may take compiled.
 pub const PATTERN_MEMORY_MAX: usize = 1024 * 1024;
+/// Connections to the management API at the same time.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// Octets of the body of a request to the management API, as RabbitMQ bounds them.
+pub const HTTP_BODY_MAX: usize = 20_000_000;
+/// Octets of the head of such a request.
+pub const HTTP_HEAD_MAX: usize = 64 * 1024;
+/// The time for the head of a request to come, and for a TLS handshake.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time until a request is answered: a client that takes longer to send it
+/// has gone.
+pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// Rows of a page, unless said, and at most.
+pub const PAGE_SIZES: (usize, usize) = (100, 500);

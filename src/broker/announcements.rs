@@ -46,7 +46,8 @@ impl Switch {
         self.0.load(Ordering::Relaxed) == ENABLED | BOUND
     }
 
-    pub(super) fn is_enabled(&self) -> bool {
+    /// Whether the former is so.
+    pub fn is_enabled(&self) -> bool {
         self.0.load(Ordering::Relaxed) & ENABLED != 0
     }
 

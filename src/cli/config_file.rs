@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::Failure;
+use super::address_key::AddressKey;
 use super::logging::{LogFormat, LogLevel};
 use crate::base::config::{Config, GlobalQos, TimeoutResponse};
 use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE, SEGMENT_SIZES};
@@ -62,6 +63,9 @@ pub struct Keys {
     /// Address AMQP is served on [default: 127.0.0.1:5672]
     #[arg(long, env = "HARRIER_AMQP", value_name = "ADDR:PORT")]
     pub amqp: Option<SocketAddr>,
+    /// Address the management API is served on, or off [default: 127.0.0.1:15672]
+    #[arg(long, env = "HARRIER_HTTP", value_name = "ADDR:PORT")]
+    pub http: Option<AddressKey>,
     /// How much is logged [default: info]
     #[arg(long, env = "HARRIER_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
@@ -183,6 +187,7 @@ impl Keys {
         either!(
             data_dir,
             amqp,
+            http,
             log,
             log_format,
             default_user,
@@ -221,6 +226,7 @@ impl Keys {
         let config = Config {
             data_dir: self.data_dir.unwrap_or(default.data_dir),
             amqp: self.amqp.unwrap_or(default.amqp),
+            http: self.http.map_or(default.http, |key| key.0),
             default_user: self.default_user.unwrap_or(default.default_user),
             default_pass: self.default_pass.unwrap_or(default.default_pass),
             default_vhost: self.default_vhost.unwrap_or(default.default_vhost),

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed (stderr says what and what to do), 2 usage.
 
+pub mod address_key;
 pub mod api;
 pub mod config_file;
 mod format;

@@ -54,14 +54,36 @@ pub fn hashed(password: &[u8]) -> PasswordHash {
     PasswordHash::of(password, rand::random())
 }
 
+/// Why somebody can't log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginRefused {
+    /// There is no such user, or that isn't the password.
+    Credentials,
+    /// The user may only come from this machine.
+    FromAfar,
+}
+
 /// The user that `login` stands for, coming from `peer`; `None` refuses it.
 pub fn log_in(shared: &Shared, login: &Login<'_>, peer: IpAddr) -> Option<Arc<User>> {
     let Login::Plain { user, password } = login else {
         return None;
     };
+    admit(shared, user, password, peer).ok()
+}
+
+/// The user of a name and a password, coming from `peer`, whatever the protocol.
+///
+/// # Errors
+/// [`LoginRefused`].
+pub fn admit(
+    shared: &Shared,
+    user: &str,
+    password: &[u8],
+    peer: IpAddr,
+) -> Result<Arc<User>, LoginRefused> {
     let Some(known) = shared.access.authenticate(user, password) else {
         tracing::warn!(user, "no such user, or not that password");
-        return None;
+        return Err(LoginRefused::Credentials);
     };
     let is_near = peer.to_canonical().is_loopback();
     if !is_near && shared.config.loopback_users.iter().any(|name| name == user) {
@@ -69,9 +91,9 @@ pub fn log_in(shared: &Shared, login: &Login<'_>, peer: IpAddr) -> Option<Arc<Us
             user,
             "one of loopback_users: may only log in from this machine"
         );
-        return None;
+        return Err(LoginRefused::FromAfar);
     }
-    Some(known)
+    Ok(known)
 }
 
 /// What a connection has once it is in a virtual host.

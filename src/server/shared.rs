@@ -165,7 +165,7 @@ fn server_properties() -> FieldTable {
         .into_iter()
         .collect();
     properties.push("capabilities", table);
-    properties.push("cluster_name", "harrier");
+    properties.push("cluster_name", CLUSTER_NAME);
     properties.push("copyright", "Licensed under the Apache License 2.0");
     properties.push("information", "Harrier speaks RabbitMQ's AMQP 0-9-1");
     properties.push("platform", "Rust");
@@ -175,5 +175,7 @@ fn server_properties() -> FieldTable {
     properties
 }
 
+/// What a cluster is called that nobody has named.
+pub const CLUSTER_NAME: &str = "harrier";
 /// The RabbitMQ version whose behaviour clients may count on.
-const COMPATIBLE_VERSION: &str = "4.3.6";
+pub const COMPATIBLE_VERSION: &str = "4.3.6";

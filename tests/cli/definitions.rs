@@ -37,7 +37,14 @@ fn a_mistake_in_definitions_keeps_the_broker_from_starting() {
     let file = dir.path().join("definitions.json");
     let data = dir.path().join("data");
     let start = || {
-        let mut serve = harrier(&["serve", "--amqp", "127.0.0.1:0", "--load-definitions"]);
+        let mut serve = harrier(&[
+            "serve",
+            "--amqp",
+            "127.0.0.1:0",
+            "--http",
+            "off",
+            "--load-definitions",
+        ]);
         run(serve.arg(&file).arg("--data-dir").arg(&data))
     };
     let name = file.to_str().unwrap();

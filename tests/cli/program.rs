@@ -55,6 +55,8 @@ pub struct Broker {
     /// The line it printed when it was ready.
     pub ready: String,
     pub address: String,
+    /// Where its management API is.
+    pub http: String,
 }
 
 impl Broker {
@@ -64,7 +66,8 @@ impl Broker {
 
     /// With more flags.
     pub fn start_with(directory: &Path, flags: &[&str]) -> Self {
-        let mut child = harrier(&["serve", "--amqp", "127.0.0.1:0", "--data-dir"])
+        let mut child = harrier(&["serve", "--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .arg("--data-dir")
             .arg(directory)
             .args(flags)
             .stdout(Stdio::piped())
@@ -74,11 +77,14 @@ impl Broker {
         let mut ready = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut ready).unwrap();
-        let address = ready
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("amqp="));
+        let named = |name| {
+            let mut words = ready.split_whitespace();
+            let address = words.find_map(|word| word.strip_prefix(name));
+            address.unwrap().to_owned()
+        };
         Self {
-            address: address.unwrap().to_owned(),
+            address: named("amqp="),
+            http: named("http="),
             ready,
             child,
         }

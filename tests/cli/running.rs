@@ -13,7 +13,10 @@ fn status_of_a_running_broker() {
     let broker = Broker::start(directory.path());
     assert_eq!(
         broker.ready,
-        format!("harrier ready amqp={}\n", broker.address)
+        format!(
+            "harrier ready amqp={} http={}\n",
+            broker.address, broker.http
+        )
     );
     let status = run(&mut harrier(&["status", "--amqp", &broker.address]));
     assert_eq!((status.code, status.stderr.as_str()), (Some(0), ""));
@@ -79,6 +82,8 @@ fn a_second_broker_on_the_same_directory_says_what_to_do() {
         "serve",
         "--amqp",
         "127.0.0.1:0",
+        "--http",
+        "off",
         "--data-dir",
         path,
     ]));
@@ -94,6 +99,8 @@ fn a_second_broker_on_the_same_port_says_what_to_do() {
         "serve",
         "--amqp",
         &first.address,
+        "--http",
+        "off",
         "--data-dir",
         path,
     ]));
@@ -114,6 +121,8 @@ fn a_directory_that_cannot_be_made_is_told() {
         "serve",
         "--amqp",
         "127.0.0.1:0",
+        "--http",
+        "off",
         "--data-dir",
         path,
     ]));

@@ -51,6 +51,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         (&["swerve"][..], "swerve"),
         (&["serve", "--no-such-flag"], "--no-such-flag"),
         (&["serve", "--amqp", "nowhere"], "nowhere"),
+        (&["serve", "--http", "nowhere"], "or off"),
         (&["serve", "--heartbeat", "70000"], "70000"),
         (&["serve", "--log", "loud"], "loud"),
         (&["status", "--amqp", "nowhere"], "nowhere"),

@@ -1,0 +1,70 @@
+//! What all handlers share.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::base::clock::Now;
+use crate::base::ids::Batch;
+use crate::server::shared::{CLUSTER_NAME, Shared};
+
+/// What all handlers share: the broker, and where it is served.
+#[derive(Debug)]
+pub struct Api {
+    /// The broker.
+    pub shared: Arc<Shared>,
+    /// Where it is served.
+    pub listeners: Vec<Listener>,
+    /// When it was started.
+    pub started: Now,
+}
+
+/// An address that something is served on.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener {
+    /// The protocol by RabbitMQ's name: `amqp`, `amqp/ssl`, `http`, `https`.
+    pub protocol: &'static str,
+    /// The address.
+    pub address: SocketAddr,
+    /// Whether it is encrypted.
+    pub tls: bool,
+}
+
+impl Api {
+    /// What handlers of the broker behind `shared` share.
+    pub fn new(shared: Arc<Shared>, listeners: Vec<Listener>) -> Self {
+        let started = shared.now();
+        Self {
+            shared,
+            listeners,
+            started,
+        }
+    }
+
+    /// What the cluster is called.
+    pub fn cluster_name(&self) -> &str {
+        CLUSTER_NAME
+    }
+
+    /// Waits until a batch of changes survives power loss, as `declare-ok` does.
+    pub async fn synced(&self, batch: Option<Batch>) {
+        let store = &self.shared.store;
+        let Some(batch) = batch else {
+            return;
+        };
+        poll_fn(|context| {
+            if store.synced() >= batch {
+                return Poll::Ready(());
+            }
+            store.wake_when_synced(batch, context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// What this node is called.
+    pub fn node(&self) -> &str {
+        self.shared.vhosts.herald().node()
+    }
+}

@@ -1,0 +1,37 @@
+//! All routes. A file with routes of its own adds itself to [`api`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+
+use super::api::Api;
+use super::reply::ApiError;
+use super::{front, overview, ui, vhosts, whoami};
+use crate::base::limits::HTTP_BODY_MAX;
+
+/// Routes of some kind of thing, their paths below `/api`: `/queues/{vhost}`.
+pub type Routes = Router<Arc<Api>>;
+
+/// All that is below `/api`.
+fn api() -> Routes {
+    Router::new()
+        .merge(overview::routes())
+        .merge(vhosts::routes())
+        .merge(whoami::routes())
+        .fallback(async || ApiError::not_found())
+}
+
+/// All there is.
+pub fn all(api: &Arc<Api>) -> Router {
+    let routes = Router::new()
+        .nest("/api", self::api())
+        .merge(ui::routes())
+        .layer(DefaultBodyLimit::max(HTTP_BODY_MAX))
+        .with_state(Arc::clone(api));
+    // Around the routes, not of them: what is in front may change the path.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(front::pass))
+}

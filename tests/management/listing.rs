@@ -1,0 +1,120 @@
+//! Lists: filters, order, pages, columns.
+
+use std::collections::HashMap;
+
+use harrier::management::listing::Listing;
+use harrier::management::query::Query;
+use serde_json::{Value, json};
+
+/// What a query makes of some queues.
+fn list(query: &str) -> Result<Value, (u16, Value)> {
+    let pairs: HashMap<_, _> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let rows = vec![
+        json!({ "name": "Beta", "messages": 3, "arguments": { "x-max-length": 5, "k": true } }),
+        json!({ "name": "alpha", "messages": 20, "arguments": {} }),
+        json!({ "name": "gamma", "messages": 1, "idle": null, "parts": [{ "a": 1, "b": 2 }] }),
+    ];
+    let listing = Listing::of(&Query(pairs));
+    let listed = listing.and_then(|listing| listing.list(rows, called, Value::clone));
+    listed.map_err(|error| (error.status.as_u16(), error.reason))
+}
+
+fn called(row: &Value) -> &str {
+    row["name"].as_str().unwrap()
+}
+
+fn names(query: &str) -> Vec<String> {
+    let listed = list(query).unwrap();
+    let items = listed.get("items").unwrap_or(&listed);
+    let rows = items.as_array().unwrap();
+    rows.iter().map(|row| called(row).to_owned()).collect()
+}
+
+#[test]
+fn without_a_page_a_list_is_an_array_of_all() {
+    assert_eq!(names(""), ["Beta", "alpha", "gamma"]);
+    assert!(list("name=zzz&page_size=1").unwrap().is_array());
+}
+
+#[test]
+fn a_page_says_what_it_is_a_page_of() {
+    let page = list("page=2&page_size=2&columns=name").unwrap();
+    let expected = json!({
+        "filtered_count": 3, "item_count": 1, "total_count": 3,
+        "page": 2, "page_count": 2, "page_size": 2, "items": [{ "name": "gamma" }],
+    });
+    assert_eq!(page, expected);
+    let empty = list("page=1&name=zzz").unwrap();
+    let counts = [
+        &empty["page_count"],
+        &empty["filtered_count"],
+        &empty["total_count"],
+    ];
+    assert_eq!(counts, [&json!(0), &json!(0), &json!(3)]);
+}
+
+#[test]
+fn names_are_found_whatever_their_case() {
+    assert_eq!(names("page=1&name=a"), ["Beta", "alpha", "gamma"]);
+    assert_eq!(names("page=1&name=ET"), ["Beta"]);
+    assert_eq!(names("page=1&name=^b&use_regex=true"), ["Beta"]);
+    assert_eq!(
+        names("page=1&name=^(a|g)&use_regex=true"),
+        ["alpha", "gamma"]
+    );
+    // As a text it is nowhere, as a pattern it is none.
+    assert_eq!(names("page=1&name=("), [""; 0]);
+    assert_eq!(names("page=1&name=(&use_regex=true"), [""; 0]);
+}
+
+#[test]
+fn rows_are_sorted_by_any_column() {
+    assert_eq!(names("sort=messages"), ["gamma", "Beta", "alpha"]);
+    assert_eq!(
+        names("sort=messages&sort_reverse=true"),
+        ["alpha", "Beta", "gamma"]
+    );
+    assert_eq!(
+        names("sort=arguments.x-max-length"),
+        ["alpha", "gamma", "Beta"]
+    );
+    assert_eq!(names("sort_reverse=true"), ["gamma", "alpha", "Beta"]);
+    assert_eq!(names("sort=messages&page=2&page_size=1"), ["Beta"]);
+    // Nothing comes before what isn't a number, as 0 does.
+    assert_eq!(names("sort=idle"), ["Beta", "alpha", "gamma"]);
+}
+
+#[test]
+fn columns_reach_into_objects_and_lists() {
+    let listed = list("columns=arguments.x-max-length,parts.b").unwrap();
+    let expected = json!([
+        { "arguments": { "x-max-length": 5 } },
+        { "arguments": {} },
+        { "parts": [{ "b": 2 }] },
+    ]);
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn pages_that_make_no_sense_are_refused() {
+    let invalid = |page, size| {
+        let text = format!("Invalid pagination parameters: page number {page}, page size {size}");
+        Err((400, json!(text)))
+    };
+    assert_eq!(list("page=0"), invalid("0", "undefined"));
+    assert_eq!(list("page=-1"), invalid("-1", "undefined"));
+    assert_eq!(list("page=1&page_size=501"), invalid("1", "501"));
+    assert_eq!(list("page=1&page_size=0"), invalid("1", "0"));
+    let text = "Pagination parameters are invalid";
+    assert_eq!(list("page=a"), Err((400, json!(text))));
+    assert_eq!(list("page=1&page_size="), Err((400, json!(text))));
+    let text = "Page out of range, page: 9 page size: 100, len: 3";
+    assert_eq!(list("page=9"), Err((400, json!(text))));
+    let huge = "Page out of range, page: 9223372036854775807 page size: 500, len: 3";
+    let query = "page=9223372036854775807&page_size=500";
+    assert_eq!(list(query), Err((400, json!(huge))));
+}

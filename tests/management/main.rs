@@ -1,0 +1,14 @@
+//! The management API as its clients meet it: over HTTP, on a broker within the
+//! test's own process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod access;
+#[allow(dead_code, reason = "for tests to come")]
+mod broker;
+mod conventions;
+mod listing;
