@@ -11,8 +11,8 @@ use harrier::broker::attempts::{Attempts, ReturnCause};
 use harrier::broker::effects::Effects;
 use harrier::broker::message::Content;
 use harrier::broker::queue::{
-    ConsumerSlot, ConsumerSpec, Got, Incoming, Marks, Pushed, Queue, Residency, Settlement,
-    Surroundings,
+    ConsumerSlot, ConsumerSpec, Got, Incoming, Marks, Pushed, Queue, QueueOctets, Residency,
+    Settlement, Surroundings,
 };
 use harrier::broker::store::Store;
 use harrier::broker::subscriber::{Delivery, HeldSlot, Subscriber};
@@ -33,6 +33,8 @@ struct Waiting {
     priority: u8,
     deadline: Option<u64>,
     size: u64,
+    /// Octets of its body.
+    body: u64,
     persistent: bool,
     attempts: Attempts,
     redelivered: bool,
@@ -103,6 +105,8 @@ struct Pair {
     next: u32,
     serial: u64,
     refusing: bool,
+    /// Whether an earlier run has left it messages, which may still be on disk.
+    restarted: bool,
     ready: Vec<Waiting>,
     delayed: Vec<(u64, u64, Waiting)>,
     /// By who has it: whether the consumer does.
@@ -136,6 +140,7 @@ impl Pair {
             next: 1,
             serial: 0,
             refusing: false,
+            restarted: false,
             ready: Vec::new(),
             delayed: Vec::new(),
             held: Vec::new(),
@@ -222,6 +227,7 @@ impl Pair {
             number,
             priority: self.setting.level(priority),
             deadline: ttl.map(|ms| self.now + ms),
+            body: size.into(),
             size: u64::from(size)
                 + if self.setting.quorum {
                     raw.len() as u64
@@ -484,6 +490,7 @@ impl Pair {
         }
         self.consumer = None;
         self.refusing = false;
+        self.restarted = self.setting.paging;
         let held = self.held.drain(..).map(|(_, _, message)| message);
         let delayed = self.delayed.drain(..).map(|(_, _, message)| message);
         // Up to the highest place handed out, all of a priority count as such.
@@ -527,6 +534,17 @@ impl Pair {
         assert_eq!(counts.ready, self.ready.len() as u64);
         assert_eq!(counts.unacked, self.held.len() as u64);
         assert_eq!(counts.delayed, self.delayed.len() as u64);
+        let octets = QueueOctets {
+            ready: self.ready.iter().map(|message| message.body).sum(),
+            unacked: self.held.iter().map(|(_, _, message)| message.body).sum(),
+        };
+        let counted = self.queue.status().octets;
+        if self.restarted {
+            assert!(counted.ready >= octets.ready, "{counted:?}, not {octets:?}");
+            assert_eq!(counted.unacked, octets.unacked);
+        } else {
+            assert_eq!(counted, octets);
+        }
         let mut dead = BTreeMap::new();
         for letter in self.effects.take_dead_letters(usize::MAX) {
             let body = letter.message().view().body;

@@ -22,5 +22,6 @@ mod settings;
 mod single_active;
 mod support;
 mod timeouts;
+mod traffic;
 mod undelivered;
 mod units;

@@ -30,6 +30,7 @@ mod publishing;
 mod queues;
 mod replies;
 mod restart;
+mod roster;
 mod settling;
 mod single_active;
 mod timeouts;
