@@ -4,23 +4,41 @@
 
 pub mod address_key;
 pub mod api;
+mod arguments;
+mod completion;
 pub mod config_file;
-mod format;
+pub mod console;
+mod definitions;
+pub mod fields;
+pub mod format;
+mod get;
+mod health;
 mod logging;
 pub mod perf;
+mod progress;
+mod publish;
+mod resources;
 mod serve;
 mod status;
 pub mod store;
 pub mod table;
+pub mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
+use self::completion::CompletionCommand;
+use self::definitions::DefinitionsCommand;
+use self::get::GetCommand;
+use self::health::HealthCommand;
 use self::perf::PerfCommand;
+use self::publish::PublishCommand;
+use self::resources::ResourceCommand;
 use self::serve::ServeCommand;
 use self::status::StatusCommand;
 use self::store::{StoreCommand, StoreTools};
+use self::top::TopCommand;
 use crate::base::config::Config;
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients can use unchanged.
@@ -33,7 +51,9 @@ use crate::base::config::Config;
         harrier                                   serve with the defaults\n  \
         harrier serve --data-dir /var/lib/harrier --amqp 0.0.0.0:5672\n  \
         harrier serve --config harrier.toml --log debug\n  \
-        harrier status                            is a broker there, and which?\n\n\
+        harrier status                            is a broker there, and which?\n  \
+        harrier queues list                       what waits where\n  \
+        harrier help queues declare               all there is to say of a command\n\n\
         `harrier` alone is `harrier serve`."
 )]
 struct Arguments {
@@ -53,10 +73,29 @@ enum Command {
     Serve(ServeCommand),
     /// Ask a broker whether it is there and what it is
     Status(StatusCommand),
+    /// Watch a broker at work
+    Top(TopCommand),
+    /// Ask a broker's own health checks
+    Health(HealthCommand),
+    #[command(flatten)]
+    Resource(ResourceCommand),
+    /// Export and import all that is declared, as RabbitMQ does
+    Definitions(DefinitionsCommand),
+    /// Publish a message, or one for each line
+    Publish(PublishCommand),
+    /// Take messages from a queue, or look at them and put them back
+    Get(GetCommand),
     /// Check a stopped broker's data directory, print messages in it
     Store(StoreCommand),
     /// Load a broker, measure it, check that nothing was lost
     Perf(PerfCommand),
+    /// Print a script that has the shell complete commands and flags
+    Completion(CompletionCommand),
+}
+
+/// The command line as it is described to people and shells.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// What runs the broker.
@@ -78,8 +117,15 @@ pub fn run(below: Below) -> ExitCode {
         None => arguments.serve.run(below.serve),
         Some(Command::Serve(command)) => command.run(below.serve),
         Some(Command::Status(status)) => status.run(),
+        Some(Command::Top(top)) => top.run(),
+        Some(Command::Health(health)) => health.run(),
+        Some(Command::Resource(resource)) => resource.run(),
+        Some(Command::Definitions(definitions)) => definitions.run(),
+        Some(Command::Publish(publish)) => publish.run(),
+        Some(Command::Get(get)) => get.run(),
         Some(Command::Store(store)) => store.run(below.store),
         Some(Command::Perf(perf)) => perf.run(),
+        Some(Command::Completion(completion)) => completion.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,10 +7,14 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod asking;
 mod configuration;
 mod definitions;
+mod examples;
+mod fake_api;
 mod program;
 mod rendering;
 mod running;
 mod store;
+mod top;
 mod usage;

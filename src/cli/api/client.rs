@@ -94,7 +94,7 @@ impl Api {
     /// # Errors
     /// As [`Api::get`].
     pub fn get_with(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, ApiError> {
-        let (_, body) = self.ask("GET", path, query, None)?;
+        let (_, body) = self.ask("GET", path, query, &[], None)?;
         self.json(path, &body)
     }
 
@@ -103,7 +103,7 @@ impl Api {
     /// # Errors
     /// No answer or a refusal.
     pub fn get_octets(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, ApiError> {
-        Ok(self.ask("GET", path, query, None)?.1)
+        Ok(self.ask("GET", path, query, &[], None)?.1)
     }
 
     /// Makes `path` be what `body` says.
@@ -111,7 +111,7 @@ impl Api {
     /// # Errors
     /// No answer or a refusal.
     pub fn put(&self, path: &str, body: &Value) -> Result<Made, ApiError> {
-        let (status, _) = self.ask("PUT", path, &[], Some(octets(body)))?;
+        let (status, _) = self.ask("PUT", path, &[], &[], Some(octets(body)))?;
         Ok(made(status))
     }
 
@@ -133,7 +133,7 @@ impl Api {
         query: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Value, ApiError> {
-        let (_, body) = self.ask("POST", path, query, Some(body))?;
+        let (_, body) = self.ask("POST", path, query, &[], Some(body))?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
@@ -145,7 +145,15 @@ impl Api {
     /// # Errors
     /// No answer or a refusal, such as that it isn't there.
     pub fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<(), ApiError> {
-        self.ask("DELETE", path, query, None).map(drop)
+        self.ask("DELETE", path, query, &[], None).map(drop)
+    }
+
+    /// The same with more headers.
+    ///
+    /// # Errors
+    /// As [`Api::delete`].
+    pub fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<(), ApiError> {
+        self.ask("DELETE", path, &[], headers, None).map(drop)
     }
 
     fn ask(
@@ -153,6 +161,7 @@ impl Api {
         method: &str,
         path: &str,
         query: &[(&str, &str)],
+        headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Result<(u16, Vec<u8>), ApiError> {
         let mut address = format!("{}{path}", self.base);
@@ -162,11 +171,15 @@ impl Api {
             address.push('=');
             address.push_str(&query_value(value));
         }
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(&address)
-            .header("accept", "application/json")
+            // RabbitMQ has no JSON to say of a purge, and refuses if it must.
+            .header("accept", "application/json, */*;q=0.1")
             .header("authorization", &self.authorization);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let asked = match body {
             None => request.body(()).map(|request| self.agent.run(request)),
             Some(body) => request

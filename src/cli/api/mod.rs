@@ -16,3 +16,4 @@ pub use self::access::{Access, VhostOption};
 pub use self::client::{Api, Made};
 pub use self::error::ApiError;
 pub use self::path::path;
+pub(super) use self::trust::first_line;

@@ -49,7 +49,7 @@ impl Trust {
 }
 
 /// The first line of a file, `-` for stdin, without its end.
-pub(super) fn first_line(file: &Path) -> Result<String, Failure> {
+pub(in crate::cli) fn first_line(file: &Path) -> Result<String, Failure> {
     let text = if file == Path::new("-") {
         let mut text = Vec::new();
         let read = std::io::stdin().read_to_end(&mut text);
