@@ -119,9 +119,9 @@ function Pager({ list, what }) {
 const field = (row, by) => by.split('.').reduce((value, part) => value?.[part], row);
 
 /** A list short enough to be filtered and sorted here. */
-export function ShortTable({ label, columns, rows, keyOf, empty, first, what = 'rows' }) {
+export function ShortTable({ label, columns, rows, keyOf, empty, first, reverse = false, what = 'rows' }) {
   const { query: asked } = useCell(route);
-  const order = { by: asked.sort ?? first, reverse: asked.desc === '1' };
+  const order = { by: asked.sort ?? first, reverse: asked.sort ? asked.desc === '1' : reverse };
   const wanted = (asked.q ?? '').toLowerCase();
   const found = wanted ? rows.filter((row) => JSON.stringify(row).toLowerCase().includes(wanted)) : rows;
   const compare = (a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : String(a ?? '').localeCompare(String(b ?? ''), undefined, { numeric: true }));

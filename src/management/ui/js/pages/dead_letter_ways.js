@@ -2,7 +2,7 @@
 
 const setting = (queue, name) => queue.arguments?.[`x-${name}`] ?? queue.effective_policy_definition?.[name];
 
-/** `[{ queue, sources: [names of the queues whose dead letters it takes] }]` */
+/** `[{ queue, sources: [names of the queues whose dead letters it takes], sendsOn: whether it has dead letters of its own }]` */
 export function deadLetterQueues(queues, bindings) {
   const byName = new Map(queues.map((queue) => [`${queue.vhost}\n${queue.name}`, queue]));
   const from = new Map();
@@ -23,7 +23,7 @@ export function deadLetterQueues(queues, bindings) {
       sources.get(end).add(queue.name);
     }
   }
-  return [...sources].map(([queue, names]) => ({ queue, sources: [...names].sort() }));
+  return [...sources].map(([queue, names]) => ({ queue, sources: [...names].sort(), sendsOn: setting(queue, 'dead-letter-exchange') !== undefined }));
 }
 
 /** Queues that an exchange leads to. A direct binding must match the key where it is known; others may. */
