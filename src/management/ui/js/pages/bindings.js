@@ -10,6 +10,7 @@ import { ShortSearch, ShortTable } from '../table.js';
 import { scoped } from '../frame.js';
 import { count } from '../format.js';
 import { EndLink, bindingArguments } from './binding_list.js';
+import { deadLetterWays } from './dead_letter_ways.js';
 import { layOut } from './graph.js';
 
 /** More than this is no picture any more. */
@@ -18,14 +19,16 @@ const MOST_DRAWN = 160;
 export function Bindings() {
   const chosen = useCell(vhost);
   const { query: asked } = useCell(route);
+  const view = asked.view ?? 'graph';
   const target = scoped('bindings', chosen);
   const { data, error, reload } = useLive((signal) => get(target, { signal }), target);
-  const view = asked.view ?? 'graph';
+  // For the ways of dead letters. All queues at once: not again and again.
+  const { data: queues } = useLive((signal) => (view === 'graph' ? get(`${scoped('queues', chosen)}?columns=name,vhost,arguments,effective_policy_definition`, { signal }) : []), `${target} ${view}`, { once: true });
   const tools = html`<${ShortSearch} label="Filter by name or key" /><${Segmented} label="View" options=${[['graph', 'Graph'], ['list', 'List']]} value=${view} onChoose=${(next) => adjust({ view: next })} />`;
   const shown = useMemo(() => (data ?? []).filter(({ source }) => source !== ''), [data]);
   return html`<${Panel} flush tools=${tools}>
     ${!data && html`<div class="body padded"><${Waiting} error=${error} retry=${reload} /></div>`}
-    ${data && view === 'graph' && html`<${Graph} bindings=${shown} wanted=${asked.q ?? ''} />`}
+    ${data && view === 'graph' && html`<${Graph} bindings=${shown} queues=${queues ?? []} wanted=${asked.q ?? ''} />`}
     ${data && view === 'list' && html`<${List} bindings=${shown} withVhost=${!chosen} />`}
   <//>`;
 }
@@ -44,9 +47,9 @@ function List({ bindings, withVhost }) {
   return html`<${ShortTable} label="Bindings" what="bindings" rows=${bindings} columns=${columns} first="source" empty=${none} keyOf=${(b) => `${b.vhost} ${b.source} ${b.destination_type} ${b.destination} ${b.properties_key}`} />`;
 }
 
-function Graph({ bindings, wanted }) {
+function Graph({ bindings, queues, wanted }) {
   const [lit, setLit] = useState(null);
-  const vhosts = [...new Set(bindings.map((binding) => binding.vhost))];
+  const ways = useMemo(() => deadLetterWays(queues), [queues]);
   const needle = wanted.toLowerCase();
   const found = useMemo(
     () => bindings.filter((b) => !needle || [b.source, b.destination, b.routing_key].some((text) => text.toLowerCase().includes(needle))),
@@ -55,20 +58,27 @@ function Graph({ bindings, wanted }) {
   if (!bindings.length) return none;
   if (!found.length) return html`<${Empty} title=${`Nothing matches "${wanted}"`} />`;
   if (found.length > MOST_DRAWN) return html`<${Empty} title=${`${count(found.length)} bindings are too many for a picture`}>Filter by a name or a routing key above, or choose a virtual host; up to ${MOST_DRAWN} are drawn. The list has them all.<//>`;
-  return html`${vhosts.filter((name) => found.some((b) => b.vhost === name)).map((name) => html`<${VhostGraph} key=${name} name=${name} titled=${vhosts.length > 1} bindings=${found.filter((b) => b.vhost === name)} lit=${lit} onLit=${setLit} />`)}`;
+  return html`
+    <ul class="legend padded"><li><span class="swatch s3"></span>exchange</li><li><span class="swatch s5"></span>queue</li><li><span class="swatch dashes"></span>dead letters</li></ul>
+    ${[...Map.groupBy(found, (binding) => binding.vhost)].map(([name, own]) => html`<${VhostGraph} key=${name} name=${name} titled=${vhosts(bindings) > 1} bindings=${own} ways=${ways.filter((way) => way.vhost === name)} lit=${lit} onLit=${setLit} />`)}`;
 }
 
-function VhostGraph({ name, titled, bindings, lit, onLit }) {
-  const graph = useMemo(() => layOut(bindings), [bindings]);
+const vhosts = (bindings) => new Set(bindings.map((binding) => binding.vhost)).size;
+
+function VhostGraph({ name, titled, bindings, ways, lit, onLit }) {
+  const graph = useMemo(() => {
+    const shown = new Set(bindings.filter((b) => b.destination_type === 'queue').map((b) => b.destination));
+    return layOut(bindings, ways.filter(({ queue }) => shown.has(queue)));
+  }, [bindings, ways]);
   const near = (edge) => lit === `${name} ${edge.from}` || lit === `${name} ${edge.to}`;
   const any = lit?.startsWith(`${name} `);
   return html`<div class="graph" tabindex="0" role="group" aria-label=${`Bindings of virtual host ${name}`}>
-    ${titled && html`<h3 class="graph-title">${name}</h3>`}
+    ${titled && html`<h3>${name}</h3>`}
     <svg width=${graph.width} height=${graph.height}>
-      ${graph.edges.map((edge) => html`<g key=${edge.id} class=${any ? (near(edge) ? 'lit' : 'dim') : ''}><path class="edge" d=${edge.path} /></g>`)}
+      ${graph.edges.map((edge) => html`<g key=${edge.id} class=${any ? (near(edge) ? 'lit' : 'dim') : ''}><path class=${`edge ${edge.dead ? 'dead' : ''}`} d=${edge.path} /></g>`)}
       ${graph.edges.map((edge) => html`<g key=${`label ${edge.id}`} class=${any && !near(edge) ? 'dim' : ''}>
-        <text class="edge-label" x=${edge.label.x} y=${edge.label.y} text-anchor="middle">${shorten(edge.keys.filter(Boolean).join(', '), 22)}<title>${edge.keys.map((key) => key || '(empty key)').join('\n')}</title></text></g>`)}
-      ${graph.nodes.map((node) => html`<a key=${node.id} href=${address([node.type === 'queue' ? 'queues' : 'exchanges', name, node.name])} aria-label=${`${node.type} ${node.name}`}
+        <text class="edge-label" x=${edge.label.x} y=${edge.label.y} text-anchor="end">${shorten(edge.keys.filter(Boolean).join(', '), 20)}<title>${edge.keys.map((key) => key || '(empty key)').join('\n')}</title></text></g>`)}
+      ${graph.nodes.map((node) => html`<a key=${node.id} href=${address([node.type === 'queue' ? 'queues' : 'exchanges', name, node.name || 'amq.default'])} aria-label=${`${node.type} ${node.name}`}
           onMouseEnter=${() => onLit(`${name} ${node.id}`)} onMouseLeave=${() => onLit(null)} onFocus=${() => onLit(`${name} ${node.id}`)} onBlur=${() => onLit(null)}>
         <g class=${`node ${node.type}`} transform=${`translate(${node.x} ${node.y})`}>
           <rect width=${graph.size.width} height=${graph.size.height} rx=${node.type === 'queue' ? 4 : 19} />

@@ -2,6 +2,14 @@
 
 const setting = (queue, name) => queue.arguments?.[`x-${name}`] ?? queue.effective_policy_definition?.[name];
 
+/** `[{ vhost, queue, exchange, key }]` of the queues that have a dead-letter exchange. */
+export function deadLetterWays(queues) {
+  return queues.flatMap((queue) => {
+    const exchange = setting(queue, 'dead-letter-exchange');
+    return exchange === undefined ? [] : [{ vhost: queue.vhost, queue: queue.name, exchange, key: setting(queue, 'dead-letter-routing-key') }];
+  });
+}
+
 /** `[{ queue, sources: [names of the queues whose dead letters it takes], sendsOn: whether it has dead letters of its own }]` */
 export function deadLetterQueues(queues, bindings) {
   const byName = new Map(queues.map((queue) => [`${queue.vhost}\n${queue.name}`, queue]));
@@ -12,15 +20,12 @@ export function deadLetterQueues(queues, bindings) {
     from.get(key).push(binding);
   }
   const sources = new Map();
-  for (const queue of queues) {
-    const exchange = setting(queue, 'dead-letter-exchange');
-    if (exchange === undefined) continue;
-    const key = setting(queue, 'dead-letter-routing-key');
-    for (const name of reached(queue.vhost, exchange, key ?? null, queue.name, from)) {
-      const end = byName.get(`${queue.vhost}\n${name}`);
+  for (const { vhost, queue, exchange, key } of deadLetterWays(queues)) {
+    for (const name of reached(vhost, exchange, key ?? null, queue, from)) {
+      const end = byName.get(`${vhost}\n${name}`);
       if (!end) continue;
       if (!sources.has(end)) sources.set(end, new Set());
-      sources.get(end).add(queue.name);
+      sources.get(end).add(queue);
     }
   }
   return [...sources].map(([queue, names]) => ({ queue, sources: [...names].sort(), sendsOn: setting(queue, 'dead-letter-exchange') !== undefined }));

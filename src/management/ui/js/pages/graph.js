@@ -1,34 +1,58 @@
-// Lays out the ways of messages: exchanges on the left, what they feed further right.
+// Lays out the ways of messages: exchanges on the left, what they feed further right. A queue's dead
+// letters lead on from it.
 
-const NODE = { width: 210, height: 38, gapX: 150, gapY: 14, margin: 24 };
+const NODE = { width: 210, height: 38, gapX: 160, gapY: 14, margin: 24 };
 
 export const nodeId = (type, name) => `${type === 'queue' ? 'q' : 'e'} ${name}`;
 
 /** Bindings between the same two ends are one edge with several keys. */
-function edgesOf(bindings) {
+function edgesOf(bindings, deadLetterWays) {
   const edges = new Map();
-  for (const binding of bindings) {
-    const from = nodeId('exchange', binding.source);
-    const to = nodeId(binding.destination_type, binding.destination);
+  const add = (from, to, key, dead) => {
     const id = `${from}\n${to}`;
-    if (!edges.has(id)) edges.set(id, { id, from, to, keys: [] });
-    edges.get(id).keys.push(binding.routing_key);
+    if (!edges.has(id)) edges.set(id, { id, from, to, keys: [], dead });
+    edges.get(id).keys.push(key);
+  };
+  for (const { source, destination, destination_type: type, routing_key: key } of bindings) add(nodeId('exchange', source), nodeId(type, destination), key, false);
+  for (const { queue, exchange, key } of deadLetterWays) {
+    add(nodeId('queue', queue), exchange === '' ? nodeId('queue', key ?? queue) : nodeId('exchange', exchange), key ?? '', true);
   }
   return [...edges.values()];
 }
 
-/** How far right each node stands: one further than the furthest that feeds it; cycles end the walk. */
+/** Edges without those that close a circle, as retries by way of a waiting queue do. */
+function withoutCircles(nodes, edges) {
+  const from = Map.groupBy(edges, (edge) => edge.from);
+  const fed = new Set(edges.filter(({ dead }) => !dead).map(({ to }) => to));
+  const onTheWay = new Set();
+  const done = new Set();
+  const kept = [];
+  const walk = (id) => {
+    onTheWay.add(id);
+    for (const edge of from.get(id) ?? []) {
+      if (onTheWay.has(edge.to)) continue;
+      kept.push(edge);
+      if (!done.has(edge.to)) walk(edge.to);
+    }
+    onTheWay.delete(id);
+    done.add(id);
+  };
+  const roots = [...nodes.keys()].sort((a, b) => Number(fed.has(a)) - Number(fed.has(b)));
+  for (const id of roots) if (!done.has(id)) walk(id);
+  return kept;
+}
+
+/** How far right each node stands: one further than the furthest that feeds it. */
 function columnsOf(nodes, edges) {
   const column = new Map([...nodes.keys()].map((id) => [id, 0]));
-  for (let round = 0; round < 8; round += 1) {
-    let moved = false;
+  for (let moved = true; moved;) {
+    moved = false;
     for (const { from, to } of edges) {
-      if (from !== to && column.get(to) <= column.get(from) && column.get(from) < 7) {
+      if (column.get(to) <= column.get(from)) {
         column.set(to, column.get(from) + 1);
         moved = true;
       }
     }
-    if (!moved) break;
   }
   return column;
 }
@@ -42,27 +66,27 @@ function ordered(column, edges, place) {
   return column.map((id) => [centre(id), id]).sort(([a, x], [b, y]) => a - b || x.localeCompare(y)).map(([, id]) => id);
 }
 
-/** `{ nodes: [{ id, type, name, x, y }], edges: [{ path, keys, from, to, … }], width, height }` */
-export function layOut(bindings) {
-  const edges = edgesOf(bindings);
+/**
+ * `deadLetterWays`: `[{ queue, exchange, key }]`.
+ * Answers `{ nodes: [{ id, type, name, x, y }], edges: [{ id, path, label, keys, dead, from, to }], width, height, size }`.
+ */
+export function layOut(bindings, deadLetterWays) {
+  const edges = edgesOf(bindings, deadLetterWays);
   const nodes = new Map();
-  for (const binding of bindings) {
-    nodes.set(nodeId('exchange', binding.source), { type: 'exchange', name: binding.source });
-    nodes.set(nodeId(binding.destination_type, binding.destination), { type: binding.destination_type, name: binding.destination });
-  }
-  const column = columnsOf(nodes, edges);
+  for (const id of edges.flatMap(({ from, to }) => [from, to])) nodes.set(id, { type: id.startsWith('q') ? 'queue' : 'exchange', name: id.slice(2) });
+  const forward = withoutCircles(nodes, edges);
   const columns = [];
-  for (const [id, at] of column) (columns[at] ??= []).push(id);
+  for (const [id, at] of columnsOf(nodes, forward)) (columns[at] ??= []).push(id);
   const place = new Map();
   const drawn = [];
   columns.forEach((ids, at) => {
-    ordered(ids ?? [], edges, place).forEach((id, row) => {
+    ordered(ids, forward, place).forEach((id, row) => {
       place.set(id, row);
       drawn.push({ id, ...nodes.get(id), x: NODE.margin + at * (NODE.width + NODE.gapX), y: NODE.margin + row * (NODE.height + NODE.gapY) });
     });
   });
   const at = new Map(drawn.map((node) => [node.id, node]));
-  const rows = Math.max(0, ...columns.map((ids) => ids?.length ?? 0));
+  const rows = Math.max(0, ...columns.map((ids) => ids.length));
   return {
     nodes: drawn,
     edges: edges.map((edge) => ({ ...edge, ...curve(at.get(edge.from), at.get(edge.to)) })),
@@ -75,6 +99,8 @@ export function layOut(bindings) {
 function curve(from, to) {
   const [x1, y1] = [from.x + NODE.width, from.y + NODE.height / 2];
   const [x2, y2] = [to.x, to.y + NODE.height / 2];
-  const bend = Math.max(40, Math.abs(x2 - x1) / 2);
-  return { path: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`, label: { x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 5 } };
+  // Backwards, the line leaves below the boxes.
+  const bend = x2 > x1 ? (x2 - x1) / 2 : 90;
+  const path = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+  return { path, label: { x: x2 - 10, y: y2 - 5 } };
 }

@@ -1,0 +1,48 @@
+// What a queue's messages have in common: why, from where, with which error, since when.
+import { html } from '../ui.js';
+import { adjust } from '../router.js';
+import { Waiting } from '../parts.js';
+import { count, plural, time } from '../format.js';
+
+/** Groups of a kind that are shown. */
+const MOST = 5;
+
+export function Understanding({ live, filters }) {
+  const { data, error, reload } = live;
+  if (!data) return html`<${Waiting} error=${error} retry=${reload} what="Grouping the messages" />`;
+  if (!data.matched) return null;
+  return html`<section class="understanding" aria-label="What the messages have in common">
+    <${Group} title="Why" groups=${data.reasons} total=${data.matched} chosen=${filters.reason} choose=${(value) => adjust({ reason: value, message: '' })} />
+    <${Group} title="First died in" groups=${data.queues} total=${data.matched} chosen=${filters.first_queue} choose=${(value) => adjust({ first_queue: value, message: '' })} />
+    <${Group} title="Error" groups=${data.errors} total=${data.matched} chosen=${filters.header} choose=${(value, group) => adjust({ header: `${group.header}=${value}`, message: '' })}
+      none="No header says one. Give x-error or x-exception-message when you reject, and it is grouped here." />
+    <${Timeline} steps=${data.timeline} />
+    ${data.note && html`<div class="muted small-text">${data.note}</div>`}
+  </section>`;
+}
+
+function Group({ title, groups, total, chosen, choose, none = 'not known' }) {
+  const known = groups.filter(({ value }) => value !== null && value !== '');
+  const shown = known.slice(0, MOST);
+  const rest = known.slice(MOST).reduce((sum, group) => sum + group.count, 0);
+  return html`<div><h3>${title}</h3>${shown.length
+    ? html`<ul class="bars">${shown.map((group) => html`<li key=${group.value}><button type="button" style=${{ '--part': `${(100 * group.count) / total}%` }} aria-pressed=${String(chosen === group.value)}
+        title=${`Show only these: ${group.value}`} onClick=${() => choose(group.value, group)}><span>${group.value}</span><b>${count(group.count)}</b></button></li>`)}
+        ${rest > 0 && html`<li class="muted small-text">and ${plural(rest, 'message')} in ${plural(known.length - MOST, 'smaller group')}</li>`}</ul>`
+    : html`<p class="muted small-text">${none}</p>`}</div>`;
+}
+
+/** Messages by when they came, a bar for each step. */
+function Timeline({ steps }) {
+  if (steps.length === 0) return html`<div><h3>When</h3><p class="muted small-text">no times known</p></div>`;
+  const most = Math.max(...steps.map((step) => step.count));
+  const width = 300 / steps.length;
+  const label = `${time(steps[0].at)} to ${time(steps.at(-1).at)}`;
+  return html`<div><h3>When</h3>
+    <svg class="timeline" viewBox="0 0 300 64" preserveAspectRatio="none" role="img" aria-label=${`When they came: ${label}`}>
+      ${steps.map((step, i) => {
+        const height = (62 * step.count) / most;
+        return html`<rect x=${i * width + 0.5} y=${64 - height} width=${Math.max(1, Math.min(width - 1, 40))} height=${height}><title>${time(step.at)}: ${count(step.count)}</title></rect>`;
+      })}
+    </svg><div class="muted small-text">${label}</div></div>`;
+}
