@@ -51,7 +51,7 @@ function PolicyList({ kind, title, policies, reload, mayEdit, children }) {
     { key: 'priority', title: 'Priority', sort: 'priority', num: true, cell: (policy) => String(policy.priority) },
     mayEdit && { key: 'acts', title: html`<span class="visually-hidden">Actions</span>`, cls: 'num', cell: (policy) => html`<button type="button" class="plain small" onClick=${() => edit(policy)}>Edit</button><button type="button" class="plain small danger" onClick=${() => drop(policy)}>Delete</button>` },
   ].filter(Boolean);
-  const tools = html`<${ShortSearch} />${mayEdit && html`<button type="button" class="small" onClick=${() => edit(null)}>Add</button>`}`;
+  const tools = html`${kind === 'policies' && html`<${ShortSearch} />`}${mayEdit && html`<button type="button" class="small" onClick=${() => edit(null)}>Add</button>`}`;
   return html`<${Panel} title=${title} flush tools=${tools}>
     <${ShortTable} label=${title} what="policies" rows=${policies} columns=${columns} first="name" keyOf=${(policy) => `${policy.vhost} ${policy.name}`} empty=${html`<${Empty} title=${`No ${title.toLowerCase()}`}>${children}<//>`} /><//>`;
 }
