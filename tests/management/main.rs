@@ -12,3 +12,4 @@ mod access;
 mod broker;
 mod conventions;
 mod listing;
+mod ui;

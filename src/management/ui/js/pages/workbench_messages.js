@@ -20,14 +20,14 @@ export function MessageList({ messages, marked, onMark, open }) {
     <caption class="visually-hidden">Messages, in the order in which they would be delivered</caption>
     <thead><tr>
       <th scope="col"><input type="checkbox" aria-label="Select all on this page" checked=${all} onChange=${() => mark(messages.map(({ id }) => id), !all)} /></th>
-      <th scope="col">Message</th><th scope="col">Why</th><th scope="col">First died in</th><th scope="col">When</th>
+      <th scope="col">Message</th><th scope="col">Why</th><th scope="col" class="aside">First died in</th><th scope="col">When</th>
     </tr></thead>
     <tbody>${messages.map((message) => html`<tr key=${message.id} aria-selected=${message.id === open ? 'true' : undefined}>
       <td><input type="checkbox" aria-label=${`Select ${nameOf(message)}`} checked=${marked.has(message.id)} onChange=${(event) => mark([message.id], event.currentTarget.checked)} /></td>
       <td class="what"><a href="#" data-message=${message.id} onClick=${(event) => { event.preventDefault(); adjust({ message: message.id === open ? '' : message.id }); }}>${nameOf(message)}</a>
         <div class="glance">${glance(message)}</div></td>
       <td><${ReasonTag} reason=${message.reason} />${message.replayed && html` <span class="tag accent" title=${`Sent back ${message.replayed.by ? `by ${message.replayed.by}` : ''} ${message.replayed.at ? since(message.replayed.at) : ''}`}>replayed ${message.replayed.count > 1 ? `${message.replayed.count}×` : ''}</span>`}</td>
-      <td class="mono">${message.first_queue ?? '–'}</td>
+      <td class="mono aside">${message.first_queue ?? '–'}</td>
       <td class="nowrap"><${When} at=${message.died_at} /></td>
     </tr>`)}</tbody></table></div>`;
 }

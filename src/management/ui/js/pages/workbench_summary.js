@@ -37,7 +37,7 @@ function Timeline({ steps }) {
   if (steps.length === 0) return html`<div><h3>When</h3><p class="muted small-text">no times known</p></div>`;
   const most = Math.max(...steps.map((step) => step.count));
   const width = 300 / steps.length;
-  const label = `${time(steps[0].at)} to ${time(steps.at(-1).at)}`;
+  const label = steps.length > 1 ? `${time(steps[0].at)} to ${time(steps.at(-1).at)}` : time(steps[0].at);
   return html`<div><h3>When</h3>
     <svg class="timeline" viewBox="0 0 300 64" preserveAspectRatio="none" role="img" aria-label=${`When they came: ${label}`}>
       ${steps.map((step, i) => {

@@ -1,0 +1,102 @@
+// The cases, in the order in which they build on each other.
+import { Browser } from './browser.mjs';
+import { deadLetterStory } from './story.mjs';
+import { checkPages } from './pages.mjs';
+import { manyQueues } from './many_queues.mjs';
+
+const base = process.env.HTTP_URL;
+
+export function expect(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+/** Asks the API as guest, for what a case needs to be there before it. */
+export async function api(method, target, body) {
+  const response = await fetch(`${base}/api${target}`, {
+    method, headers: { Authorization: `Basic ${btoa('guest:guest')}`, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${method} ${target}: ${response.status} ${await response.text()}`);
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+export const go = async (page, hash, heading) => {
+  await page.evaluate((to) => {
+    location.hash = to;
+  }, hash);
+  if (heading) await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor();
+};
+
+async function signIn({ page, ...browser }, self) {
+  await page.goto(`${base}/`);
+  await page.getByLabel('User').fill('guest');
+  await page.getByLabel('Password').fill('wrong');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('The broker knows no user with this name and password.').waitFor();
+  self.checkConsole(['401']);
+  await self.shoot('sign-in');
+  await page.getByLabel('Password').fill('guest');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+}
+
+async function stayAfterReload({ page }) {
+  await page.reload();
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  const cookies = await page.context().cookies();
+  expect(cookies.length === 0, `there are cookies: ${cookies.map(({ name }) => name)}`);
+}
+
+async function keyboard({ page }) {
+  await go(page, '#/', 'Overview');
+  await page.keyboard.press('g');
+  await page.keyboard.press('q');
+  await page.getByRole('heading', { level: 1, name: 'Queues' }).waitFor();
+  await page.getByRole('searchbox').waitFor();
+  await page.keyboard.press('/');
+  expect(await page.evaluate(() => document.activeElement.matches('[data-search]')), '/ did not lead to the filter');
+  await page.keyboard.press('Escape');
+  const before = await page.evaluate(() => document.documentElement.dataset.theme);
+  await page.keyboard.press('t');
+  expect(before !== (await page.evaluate(() => document.documentElement.dataset.theme)), 't did not change the theme');
+  await page.keyboard.press('t');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+}
+
+async function signOut({ page }) {
+  await page.getByRole('button', { name: /Sign out/ }).click();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  expect(await page.evaluate(() => sessionStorage.length === 0), 'something of the session was kept');
+}
+
+/** Runs one case and says how it went. */
+async function hold(name, run, browser) {
+  try {
+    const said = await run(browser, browser);
+    browser.checkConsole();
+    console.log(`ok ${name}${typeof said === 'string' ? ` # ${said}` : ''}`);
+    return true;
+  } catch (error) {
+    await browser.shoot(`failed-${name}`).catch(() => {});
+    console.error(error);
+    console.log(`not ok ${name} # ${String(error.message).replace(/\s+/g, ' ').slice(0, 300)}`);
+    return false;
+  }
+}
+
+const browser = await Browser.open();
+let well = true;
+try {
+  well = await hold('sign-in', signIn, browser);
+  if (well) {
+    for (const [name, run] of [['stays-signed-in', stayAfterReload], ['keyboard', keyboard], ...deadLetterStory, ...checkPages, ['ten-thousand-queues', manyQueues], ['sign-out', signOut]]) {
+      well = (await hold(name, run, browser)) && well;
+    }
+  }
+} finally {
+  await browser.close();
+}
+process.exitCode = well ? 0 : 1;
