@@ -1,5 +1,5 @@
 // A list of 10,000 queues is as quick as a short one. The times are reported, not judged.
-import { api, expect, go } from './suite.mjs';
+import { api, expect, go } from './asking.mjs';
 
 const QUEUES = 10_000;
 
@@ -12,7 +12,8 @@ async function timed(page, act, shown) {
   return Math.round(performance.now() - start);
 }
 
-export async function manyQueues({ page }, self) {
+export async function manyQueues(browser) {
+  const { page } = browser;
   const queues = Array.from({ length: QUEUES }, (_, n) => ({ name: `many.${String(n).padStart(5, '0')}`, vhost: '/', durable: true, auto_delete: false, arguments: {} }));
   await api('POST', '/definitions', { queues });
   await go(page, '#/', 'Overview');
@@ -25,6 +26,6 @@ export async function manyQueues({ page }, self) {
   await page.getByRole('searchbox').fill('');
   await row('many.00001');
   const sort = await timed(page, () => page.getByRole('button', { name: 'Name' }).click(), () => row('work'));
-  await self.shoot('ten-thousand-queues');
+  await browser.shoot('ten-thousand-queues');
   return `list ${list} ms, next page ${next} ms, filter ${filter} ms (typing pause of 220 included), sort ${sort} ms`;
 }

@@ -1,5 +1,5 @@
 // Every page, in both themes and on a narrow screen: it comes, nothing complains, everything has a name.
-import { expect, go } from './suite.mjs';
+import { expect, go } from './asking.mjs';
 
 const PAGES = [
   ['overview', '#/', 'Overview'], ['queues', '#/queues', 'Queues'], ['queue', '#/queues/%2F/work', 'work'], ['exchanges', '#/exchanges', 'Exchanges'],
@@ -18,7 +18,8 @@ function unnamed() {
   return controls.filter((element) => !hidden(element) && !named(element)).map((element) => element.outerHTML.slice(0, 120));
 }
 
-async function look({ page }, self, name, hash, heading, theme) {
+async function look(browser, name, hash, heading, theme) {
+  const { page } = browser;
   await page.evaluate((wanted) => {
     document.documentElement.dataset.theme = wanted;
     localStorage.setItem('harrier.theme', wanted);
@@ -29,13 +30,13 @@ async function look({ page }, self, name, hash, heading, theme) {
   expect(problems.length === 0, `it says: ${problems.join(' | ')}`);
   const lacking = await page.evaluate(unnamed);
   expect(lacking.length === 0, `without a name: ${lacking.join(' | ')}`);
-  await self.shoot(`${name}-${theme}`);
+  await browser.shoot(`${name}-${theme}`);
   await page.setViewportSize({ width: 390, height: 844 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (theme === 'dark') await self.shoot(`${name}-narrow`);
+  if (theme === 'dark') await browser.shoot(`${name}-narrow`);
   await page.setViewportSize({ width: 1440, height: 900 });
   expect(wide <= 0, `on a narrow screen the page scrolls sideways by ${wide} px`);
 }
 
 export const checkPages = ['light', 'dark'].flatMap((theme) =>
-  PAGES.map(([name, hash, heading]) => [`page-${name}-${theme}`, (browser, self) => look(browser, self, name, hash, heading, theme)]));
+  PAGES.map(([name, hash, heading]) => [`page-${name}-${theme}`, (browser) => look(browser, name, hash, heading, theme)]));

@@ -1,5 +1,5 @@
 // A dead letter from beginning to end, by clicks alone: published, rejected, found, understood, sent back.
-import { expect, go } from './suite.mjs';
+import { expect, go } from './asking.mjs';
 
 async function addQueue(page, name, args) {
   await go(page, '#/queues', 'Queues');
@@ -52,16 +52,18 @@ async function reject({ page }) {
   await page.locator('.payload', { hasText: '"id": 18' }).waitFor();
 }
 
-async function find({ page }, self) {
+async function find(browser) {
+  const { page } = browser;
   await go(page, '#/dead-letters', 'Dead letters');
   await page.getByRole('link', { name: 'dead', exact: true }).click();
   await page.getByRole('heading', { level: 1, name: 'dead', exact: true }).waitFor();
   await page.getByRole('link', { name: 'order-17' }).waitFor();
   await page.getByRole('region', { name: 'What the messages have in common' }).getByRole('button', { name: /rejected/ }).waitFor();
-  await self.shoot('story-found');
+  await browser.shoot('story-found');
 }
 
-async function inspect({ page }, self) {
+async function inspect(browser) {
+  const { page } = browser;
   await page.getByLabel('Filter by', { exact: true }).selectOption('correlation_id');
   await page.getByLabel('Value to filter by').fill('order-18');
   await page.getByRole('button', { name: 'Filter', exact: true }).click();
@@ -70,18 +72,19 @@ async function inspect({ page }, self) {
   const inspector = page.locator('.inspector');
   await inspector.locator('.deaths', { hasText: 'rejected' }).getByRole('link', { name: 'work' }).waitFor();
   await inspector.locator('.payload', { hasText: '"id": 18' }).waitFor();
-  await self.shoot('story-inspected');
+  await browser.shoot('story-inspected');
 }
 
-async function replay({ page }, self) {
+async function replay(browser) {
+  const { page } = browser;
   await page.locator('.inspector').getByRole('button', { name: 'Replay …' }).click();
   await page.getByRole('button', { name: 'Try without sending' }).click();
   await page.getByText('1 message would be sent').waitFor();
-  await self.shoot('story-dry-run');
+  await browser.shoot('story-dry-run');
   await page.getByRole('dialog').getByRole('button', { name: 'Replay', exact: true }).click();
   await page.locator('[data-job-state="done"]').waitFor();
   await page.getByText('No message matches').waitFor();
-  await self.shoot('story-replayed');
+  await browser.shoot('story-replayed');
   await go(page, '#/dead-letters/%2F/work', 'work');
   await page.getByRole('link', { name: 'order-18' }).click();
   await page.getByText('This message was sent back before').waitFor();

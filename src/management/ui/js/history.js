@@ -37,7 +37,8 @@ export function useSeries(stats, wanted, kind, key) {
   if (stats && seen.current.last !== stats) {
     seen.current.last = stats;
     for (const [name] of wanted) {
-      const now = kind === 'rate' ? stats[`${name}_details`]?.rate : stats[name];
+      // What never happened has no rate in the answer.
+      const now = kind === 'rate' ? (stats[`${name}_details`]?.rate ?? 0) : stats[name];
       if (typeof now !== 'number') continue;
       const line = (seen.current.lines[name] ??= []);
       line.push([Date.now(), now]);

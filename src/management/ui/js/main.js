@@ -33,7 +33,7 @@ const LISTS = {
 
 /** Pages of one thing: how many segments name it, and what draws it. */
 const THINGS = {
-  queues: [2, Queue, (vhost, name) => name], exchanges: [2, Exchange, (vhost, name) => name || '(default exchange)'],
+  queues: [2, Queue, (vhost, name) => name], exchanges: [2, Exchange, (vhost, name) => (name === 'amq.default' ? '(default exchange)' : name)],
   connections: [1, Connection, (name) => name], channels: [1, Channel, (name) => name], users: [1, User, (name) => name],
   vhosts: [1, Vhost, (name) => name], 'dead-letters': [2, Workbench, (vhost, name) => name],
 };
