@@ -77,3 +77,20 @@ impl Clock for SystemClock {
         }
     }
 }
+
+/// How long something takes, for those who only count it: nothing they do may
+/// depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Microseconds since it began.
+    pub fn microseconds(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}

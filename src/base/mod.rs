@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod config;
+pub mod histogram;
 pub mod ids;
 pub mod limits;

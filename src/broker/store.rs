@@ -8,6 +8,7 @@ use std::task::Waker;
 use super::attempts::Attempts;
 use super::change::Change;
 use super::message::Message;
+use super::traffic::CommitTraffic;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 
@@ -81,6 +82,11 @@ pub trait Store: Debug + Send + Sync {
     /// have to wait.
     fn pending_bytes(&self) -> usize {
         0
+    }
+
+    /// What it has put on disk, if it counts that.
+    fn commits(&self) -> Option<&CommitTraffic> {
+        None
     }
 
     /// Whether the disk is full, so that nothing is synced until there is room.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::queue::DeathReason;
+use crate::base::histogram::Histogram;
 
 /// What passed a queue since it was started, in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,6 +123,53 @@ impl QueueTotals {
     /// What passed the queues that are gone: classic ones, quorum ones.
     pub fn gone(&self) -> [QueueTraffic; 2] {
         *self.gone.lock()
+    }
+}
+
+/// Microseconds, from 0.1 ms to 10 s.
+const DURATIONS_US: &[u64] = &[
+    100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 10_000_000,
+];
+
+/// Records of one batch.
+const BATCH_SIZES: &[u64] = &[
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000,
+];
+
+/// What a store has put on disk since it was opened.
+#[derive(Debug)]
+pub struct CommitTraffic {
+    /// How long each sync took, microseconds.
+    pub syncs: Histogram,
+    /// How long after its first record each batch was on disk, microseconds: the
+    /// longest that a publisher waited for one of its confirms.
+    pub waits: Histogram,
+    /// Records of each batch.
+    pub batches: Histogram,
+    octets: AtomicU64,
+}
+
+impl Default for CommitTraffic {
+    fn default() -> Self {
+        Self {
+            syncs: Histogram::new(DURATIONS_US),
+            waits: Histogram::new(DURATIONS_US),
+            batches: Histogram::new(BATCH_SIZES),
+            octets: AtomicU64::new(0),
+        }
+    }
+}
+
+impl CommitTraffic {
+    /// Octets written.
+    pub fn octets(&self) -> u64 {
+        self.octets.load(Ordering::Relaxed)
+    }
+
+    /// Counts octets written.
+    pub fn add_octets(&self, octets: u64) {
+        self.octets.fetch_add(octets, Ordering::Relaxed);
     }
 }
 

@@ -25,6 +25,7 @@ use super::records::{Entries, Entry};
 use super::recovery::Closed;
 use super::segment::{HEADER_LEN, LogDir};
 use super::summary::{self, About};
+use crate::base::clock::Stopwatch;
 use crate::base::limits::LOG_SPARE_SEGMENTS;
 use crate::broker::change::Change;
 
@@ -84,6 +85,8 @@ impl Committer {
             let Taken {
                 mut frames,
                 batch,
+                since,
+                records,
                 moves,
             } = taken;
             if let Some(moves) = &moves {
@@ -93,6 +96,11 @@ impl Committer {
             self.sync()?;
             if let Some(batch) = batch {
                 self.gather.publish_synced(batch);
+                let commits = self.gather.commits();
+                commits.batches.add(records as u64);
+                if let Some(since) = since {
+                    commits.waits.add(since.microseconds());
+                }
                 self.enter(&frames)?;
                 self.pager.indexed(batch);
             }
@@ -170,6 +178,7 @@ impl Committer {
             }
         }
         self.gather.set_disk_full(false);
+        self.gather.commits().add_octets(octets.len() as u64);
         active.offset += octets.len() as u64;
         active.writes += 1;
         active.dirty = true;
@@ -181,7 +190,9 @@ impl Committer {
         let Some(active) = self.active.as_mut().filter(|active| active.dirty) else {
             return Ok(());
         };
+        let begun = Stopwatch::start();
         let synced = active.segment.file.sync_data();
+        self.gather.commits().syncs.add(begun.microseconds());
         let path = || self.dir.segment(active.segment.number);
         synced.map_err(|error| StoreError::io("sync", &path())(error))?;
         active.dirty = false;

@@ -10,9 +10,11 @@ use parking_lot::{Condvar, Mutex};
 use super::frame;
 use super::moves::Moves;
 use super::records::{self, Published};
+use crate::base::clock::Stopwatch;
 use crate::base::ids::{Batch, QueueId};
 use crate::base::limits::STORE_BUFFER_KEPT;
 use crate::broker::store::Record;
+use crate::broker::traffic::CommitTraffic;
 
 /// How many of those who came last are looked at for one who waits already:
 /// a connection asks again after everything it reads.
@@ -34,6 +36,7 @@ pub(super) struct Gather {
     synced: AtomicU64,
     waiting: Mutex<Vec<(Batch, Waker)>>,
     disk_full: AtomicBool,
+    commits: CommitTraffic,
 }
 
 /// A batch on its way to the disk.
@@ -43,6 +46,9 @@ pub(super) struct Taken {
     pub(super) frames: Frames,
     /// The batch, unless nothing was appended.
     pub(super) batch: Option<Batch>,
+    /// When the first of its records came, and how many there are.
+    pub(super) since: Option<Stopwatch>,
+    pub(super) records: usize,
     /// Messages to be written again.
     pub(super) moves: Option<Moves>,
 }
@@ -66,6 +72,9 @@ struct Pending {
     /// The committer is to have a look, though there is nothing to write.
     nudged: bool,
     /// The number of the batch being gathered.
+    /// When the first record of the batch came, and how many there are.
+    since: Option<Stopwatch>,
+    records: usize,
     batch: u64,
     /// The committer sleeps until somebody appends.
     idle: bool,
@@ -89,6 +98,8 @@ impl Gather {
                 run: None,
                 moves: None,
                 nudged: false,
+                since: None,
+                records: 0,
                 batch: 1,
                 idle: false,
                 closed: false,
@@ -99,6 +110,7 @@ impl Gather {
             synced: AtomicU64::new(0),
             waiting: Mutex::new(Vec::new()),
             disk_full: AtomicBool::new(false),
+            commits: CommitTraffic::default(),
         }
     }
 
@@ -117,6 +129,9 @@ impl Gather {
             pending.end_run();
             pending.frames.end();
         }
+        // One look at the clock a batch.
+        pending.since.get_or_insert_with(Stopwatch::start);
+        pending.records += records.len();
         for record in records {
             pending.put(record);
         }
@@ -167,6 +182,8 @@ impl Gather {
             return Some(Taken {
                 frames,
                 batch: None,
+                since: None,
+                records: 0,
                 moves,
             });
         }
@@ -180,6 +197,8 @@ impl Gather {
         Some(Taken {
             frames,
             batch: Some(batch),
+            since: pending.since.take(),
+            records: std::mem::take(&mut pending.records),
             moves,
         })
     }
@@ -239,6 +258,11 @@ impl Gather {
             }
         }
         waker.wake_by_ref();
+    }
+
+    /// What was put on disk.
+    pub(super) fn commits(&self) -> &CommitTraffic {
+        &self.commits
     }
 
     pub(super) fn disk_full(&self) -> bool {

@@ -44,6 +44,7 @@ use parking_lot::Mutex;
 use crate::base::ids::Batch;
 use crate::base::limits::SEGMENT_SIZE;
 use crate::broker::store::{Load, Record, Recovered, Store};
+use crate::broker::traffic::CommitTraffic;
 use catalogue::Catalogue;
 use committer::Committer;
 use gather::Gather;
@@ -229,6 +230,10 @@ impl Store for LogStore {
 
     fn pending_bytes(&self) -> usize {
         self.gather.pending_bytes()
+    }
+
+    fn commits(&self) -> Option<&CommitTraffic> {
+        Some(self.gather.commits())
     }
 
     fn is_disk_full(&self) -> bool {

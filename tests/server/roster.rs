@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use harrier::server::roster::{ChannelMode, ChannelView, ConnectionView};
 use harrier::server::traffic::{ChannelTraffic, Handed};
+use harrier::wire::FieldTable;
 use harrier::wire::method::*;
 
 use crate::client::*;
@@ -113,4 +114,24 @@ fn a_cancelled_consumer_is_not_shown() {
     };
     client.ask(1, cancel);
     assert_eq!(only_channel(&hosted).consumer_count(), 0);
+}
+
+#[test]
+fn what_a_confirm_waited_for_is_counted() {
+    let hosted = Hosted::start();
+    let mut client = hosted.client("guest");
+    client.declare_durable("q", FieldTable::new());
+    let commits = hosted.shared.store.commits().unwrap();
+    let before = (commits.waits.counted(), commits.octets());
+    client.confirm_select(1);
+    client.put_publish(1, ("", "q"), PERSISTENT, b"x");
+    client.flush();
+    client.confirmed(1);
+    // The batch is counted once it is on disk, by the thread that put it there.
+    while commits.waits.counted() == before.0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(commits.waits.counted().count, before.0.count + 1);
+    assert!(commits.octets() > before.1);
+    assert!(commits.syncs.counted().count > 0 && commits.batches.counted().sum > 0);
 }
