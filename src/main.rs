@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,10 +11,13 @@ use harrier::broker::store::{Remainder, Store, Stored};
 use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
-use harrier::management::{Api, Listener, Management, Plain, definitions};
+use harrier::management::{
+    Api, Encrypted, Envelope, Listener, Management, Plain, definitions,
+};
 use harrier::server::Server;
 use harrier::server::auth;
 use harrier::server::shared::Shared;
+use harrier::server::tls::Certificates;
 use harrier::storage::{
     Inspection, LogStore, QueueReport, SegmentReport, StoreError, StoreOptions,
 };
@@ -79,44 +81,33 @@ async fn serve(config: Config) -> Result<(), Failure> {
             ))
         })?;
     let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
-    let (wanted, http) = (config.amqp, config.http);
+    let certificates = open_certificates(&config)?;
     let mut shared = Shared::new(config, vhosts, access, kept);
+    shared.certificates = certificates;
     shared.release_memory = || mi_collect(true);
     let shared = Arc::new(shared);
     if let Some(path) = &shared.config.load_definitions {
         definitions::load(&shared, path).map_err(|error| Failure::Usage(error.to_string()))?;
     }
-    let served = Arc::clone(&shared);
-    let server = Server::bind(shared).await.map_err(|error| {
-        Failure::Failed(format!(
-            "cannot listen on {wanted}: {error}; choose another address with --amqp"
-        ))
+    let server = Server::bind(Arc::clone(&shared))
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut listeners = amqp_listeners(&server).map_err(|error| {
+        Failure::Failed(format!("cannot tell where AMQP is served: {error}"))
     })?;
-    let address = server.address().unwrap_or(wanted);
-    let mut listeners = vec![Listener {
-        protocol: "amqp",
-        address,
-        tls: false,
-    }];
-    let mut ready = format!("harrier ready amqp={address}");
-    let management = bind_management(http).await?;
-    if let Some((_, address)) = &management {
-        listeners.push(Listener {
-            protocol: "http",
-            address: *address,
-            tls: false,
-        });
-        ready = format!("{ready} http={address}");
-    }
-    let api = Arc::new(Api::new(served, listeners));
+    let managements = bind_managements(&shared, &mut listeners).await?;
+    let api = Arc::new(Api::new(shared, listeners));
     let (end, ended) = watch::channel(false);
-    let answering = management.map(|(management, _)| tokio::spawn(management.run(api, ended)));
-    announce(&ready);
+    let answer = |management: Management| {
+        tokio::spawn(management.run(Arc::clone(&api), ended.clone()))
+    };
+    let answering: Vec<_> = managements.into_iter().map(answer).collect();
+    announce(&ready_line(&api.listeners));
     server.run(stop).await;
     drop(end);
-    if let Some(answering) = answering {
-        // It ends by itself, but for a panic, which is logged.
-        let _ended = answering.await;
+    for answers in answering {
+        // They end by themselves, but for a panic, which is logged.
+        let _ended = answers.await;
     }
     store
         .close()
@@ -125,21 +116,76 @@ async fn serve(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Binds the address of the management API, if it is wanted.
-async fn bind_management(
-    wanted: Option<SocketAddr>,
-) -> Result<Option<(Management, SocketAddr)>, Failure> {
-    let Some(wanted) = wanted else {
+/// Where AMQP is served.
+fn amqp_listeners(server: &Server) -> std::io::Result<Vec<Listener>> {
+    let mut listeners = vec![Listener {
+        protocol: "amqp",
+        address: server.address()?,
+        tls: false,
+    }];
+    if let Some(address) = server.encrypted_address()? {
+        listeners.push(Listener {
+            protocol: "amqp/ssl",
+            address,
+            tls: true,
+        });
+    }
+    Ok(listeners)
+}
+
+/// Binds the addresses of the management API, those that are wanted.
+async fn bind_managements(
+    shared: &Shared,
+    listeners: &mut Vec<Listener>,
+) -> Result<Vec<Management>, Failure> {
+    let plain: Arc<dyn Envelope> = Arc::new(Plain);
+    let mut wanted = vec![("http", shared.config.http, plain)];
+    if let Some(certificates) = &shared.certificates {
+        let tls = Arc::new(Encrypted(Arc::clone(certificates)));
+        wanted.push(("https", shared.config.https, tls));
+    }
+    let mut managements = Vec::new();
+    for (protocol, wanted, envelope) in wanted {
+        let Some(wanted) = wanted else {
+            continue;
+        };
+        let management = Management::bind(wanted, envelope).await.map_err(|error| {
+            Failure::Failed(format!(
+                "cannot listen on {wanted}: {error}; choose another address with --{protocol}, \
+                 or --{protocol} off"
+            ))
+        })?;
+        listeners.push(Listener {
+            protocol,
+            address: management.address().unwrap_or(wanted),
+            tls: protocol == "https",
+        });
+        managements.push(management);
+    }
+    Ok(managements)
+}
+
+/// Says where everything is served.
+fn ready_line(listeners: &[Listener]) -> String {
+    let mut line = String::from("harrier ready");
+    for listener in listeners {
+        let name = match listener.protocol {
+            "amqp/ssl" => "amqps",
+            name => name,
+        };
+        line.push_str(&format!(" {name}={}", listener.address));
+    }
+    line
+}
+
+/// What is needed to serve TLS, if it is to be served.
+fn open_certificates(config: &Config) -> Result<Option<Arc<Certificates>>, Failure> {
+    if config.amqps.or(config.https).is_none() {
         return Ok(None);
-    };
-    let management = Management::bind(wanted, Arc::new(Plain)).await;
-    let management = management.map_err(|error| {
-        Failure::Failed(format!(
-            "cannot listen on {wanted}: {error}; choose another address with --http, or --http off"
-        ))
-    })?;
-    let address = management.address().unwrap_or(wanted);
-    Ok(Some((management, address)))
+    }
+    let opened = Certificates::open(config.tls.clone());
+    let opened = opened.map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Some(Arc::new(opened)))
 }
 
 /// The one line on stdout that scripts wait for.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::limits;
+use super::tls::TlsOptions;
 
 /// What becomes of a prefetch that is to be shared by a whole channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,17 @@ pub enum GlobalQos {
     Channel,
     /// It is taken for one of each consumer, as RabbitMQ 4.3 does.
     Ignore,
+}
+
+/// How somebody may prove who he is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMechanism {
+    /// Name and password.
+    Plain,
+    /// The same in AMQP's own form.
+    AmqPlain,
+    /// A certificate, where TLS has asked for one.
+    External,
 }
 
 /// What becomes of a consumer that holds a message for too long.
@@ -34,6 +46,14 @@ pub struct Config {
     pub amqp: SocketAddr,
     /// The address the management API is served on, if it is.
     pub http: Option<SocketAddr>,
+    /// The address AMQP over TLS is served on, if it is.
+    pub amqps: Option<SocketAddr>,
+    /// The address the management API is served on over TLS, if it is.
+    pub https: Option<SocketAddr>,
+    /// How both are encrypted.
+    pub tls: TlsOptions,
+    /// How AMQP clients may log in, in the order they are offered.
+    pub auth_mechanisms: Vec<AuthMechanism>,
     /// The user that exists from the start.
     pub default_user: String,
     /// That user's password.
@@ -83,6 +103,10 @@ impl Default for Config {
             data_dir: PathBuf::from("harrier-data"),
             amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 5672)),
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 15672))),
+            amqps: None,
+            https: None,
+            tls: TlsOptions::default(),
+            auth_mechanisms: vec![AuthMechanism::Plain, AuthMechanism::AmqPlain],
             default_user: "guest".into(),
             default_pass: "guest".into(),
             default_vhost: "/".into(),

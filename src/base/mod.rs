@@ -5,3 +5,4 @@ pub mod config;
 pub mod histogram;
 pub mod ids;
 pub mod limits;
+pub mod tls;

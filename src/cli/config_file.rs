@@ -10,8 +10,10 @@ use serde::Deserialize;
 use super::Failure;
 use super::address_key::AddressKey;
 use super::logging::{LogFormat, LogLevel};
-use crate::base::config::{Config, GlobalQos, TimeoutResponse};
+use super::tls_keys::{CertLoginKey, SanTypeKey, SslOptionsKeys};
+use crate::base::config::{AuthMechanism, Config, GlobalQos, TimeoutResponse};
 use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE, SEGMENT_SIZES};
+use crate::base::tls::TlsOptions;
 
 /// What a prefetch for a whole channel means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -28,6 +30,29 @@ impl From<GlobalQosKey> for GlobalQos {
         match key {
             GlobalQosKey::Channel => Self::Channel,
             GlobalQosKey::Ignore => Self::Ignore,
+        }
+    }
+}
+
+/// How somebody may prove who he is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[value(rename_all = "UPPER")]
+pub enum MechanismKey {
+    /// Name and password
+    Plain,
+    /// The same in AMQP's own form
+    AmqPlain,
+    /// A certificate
+    External,
+}
+
+impl From<MechanismKey> for AuthMechanism {
+    fn from(key: MechanismKey) -> Self {
+        match key {
+            MechanismKey::Plain => Self::Plain,
+            MechanismKey::AmqPlain => Self::AmqPlain,
+            MechanismKey::External => Self::External,
         }
     }
 }
@@ -66,6 +91,33 @@ pub struct Keys {
     /// Address the management API is served on, or off [default: 127.0.0.1:15672]
     #[arg(long, env = "HARRIER_HTTP", value_name = "ADDR:PORT")]
     pub http: Option<AddressKey>,
+    /// Address AMQP over TLS is served on, or off [default: off]
+    #[arg(long, env = "HARRIER_AMQPS", value_name = "ADDR:PORT")]
+    pub amqps: Option<AddressKey>,
+    /// Address the management API is served on over TLS, or off [default: off]
+    #[arg(long, env = "HARRIER_HTTPS", value_name = "ADDR:PORT")]
+    pub https: Option<AddressKey>,
+    /// How connections are encrypted
+    #[command(flatten)]
+    #[serde(default)]
+    pub ssl_options: SslOptionsKeys,
+    /// What names the user of a client's certificate [default: distinguished_name]
+    #[arg(long, env = "HARRIER_SSL_CERT_LOGIN_FROM", value_name = "WHAT")]
+    pub ssl_cert_login_from: Option<CertLoginKey>,
+    /// Kind of alternative name that does [default: dns]
+    #[arg(long, env = "HARRIER_SSL_CERT_LOGIN_SAN_TYPE", value_name = "TYPE")]
+    pub ssl_cert_login_san_type: Option<SanTypeKey>,
+    /// Which of those, from 0 [default: 0]
+    #[arg(long, env = "HARRIER_SSL_CERT_LOGIN_SAN_INDEX", value_name = "N")]
+    pub ssl_cert_login_san_index: Option<usize>,
+    /// How AMQP clients may log in [default: PLAIN,AMQPLAIN]
+    #[arg(
+        long,
+        env = "HARRIER_AUTH_MECHANISMS",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub auth_mechanisms: Option<Vec<MechanismKey>>,
     /// How much is logged [default: info]
     #[arg(long, env = "HARRIER_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
@@ -181,13 +233,22 @@ impl Keys {
     pub fn or(self, fallback: Self) -> Self {
         macro_rules! either {
             ($($key:ident),*) => {
-                Self { $($key: self.$key.or(fallback.$key),)* }
+                Self {
+                    ssl_options: self.ssl_options.or(fallback.ssl_options),
+                    $($key: self.$key.or(fallback.$key),)*
+                }
             };
         }
         either!(
             data_dir,
             amqp,
             http,
+            amqps,
+            https,
+            ssl_cert_login_from,
+            ssl_cert_login_san_type,
+            ssl_cert_login_san_index,
+            auth_mechanisms,
             log,
             log_format,
             default_user,
@@ -223,10 +284,28 @@ impl Keys {
             format: self.log_format.unwrap_or(LogFormat::Text),
         };
         let default = Config::default();
+        let tls = TlsOptions {
+            login_from: self
+                .ssl_cert_login_from
+                .map_or(default.tls.login_from, Into::into),
+            login_san_type: self
+                .ssl_cert_login_san_type
+                .map_or(default.tls.login_san_type, Into::into),
+            login_san_index: self.ssl_cert_login_san_index.unwrap_or_default(),
+            ..self.ssl_options.resolve()
+        };
         let config = Config {
             data_dir: self.data_dir.unwrap_or(default.data_dir),
             amqp: self.amqp.unwrap_or(default.amqp),
             http: self.http.map_or(default.http, |key| key.0),
+            amqps: self.amqps.map_or(default.amqps, |key| key.0),
+            https: self.https.map_or(default.https, |key| key.0),
+            tls,
+            auth_mechanisms: self
+                .auth_mechanisms
+                .map_or(default.auth_mechanisms, |keys| {
+                    keys.into_iter().map(Into::into).collect()
+                }),
             default_user: self.default_user.unwrap_or(default.default_user),
             default_pass: self.default_pass.unwrap_or(default.default_pass),
             default_vhost: self.default_vhost.unwrap_or(default.default_vhost),
@@ -273,6 +352,11 @@ fn check(config: &Config) -> Result<(), Failure> {
     at_least("frame_max", frame_max, frame_max_min)?;
     at_least("channel_max", config.channel_max.into(), 1)?;
     at_least("connection_max", config.connections_max as u64, 1)?;
+    if config.auth_mechanisms.is_empty() {
+        return Err(Failure::Usage(
+            "auth_mechanisms is empty: expected PLAIN, AMQPLAIN, EXTERNAL or some of them".into(),
+        ));
+    }
     let share = config.vm_memory_high_watermark;
     if !(share > 0.0 && share <= 1.0) {
         return Err(Failure::Usage(format!(

@@ -22,6 +22,7 @@ mod serve;
 mod status;
 pub mod store;
 pub mod table;
+pub mod tls_keys;
 pub mod top;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::config_file::Keys;
-use super::{Failure, Serve, logging};
+use super::{Failure, Serve, logging, tls_keys};
 
 /// Runs the broker until SIGTERM or SIGINT.
 #[derive(Debug, Args)]
@@ -34,6 +34,7 @@ impl ServeCommand {
             None => self.keys,
         };
         let (config, log) = keys.resolve()?;
+        tls_keys::check(&config)?;
         logging::start(log.level, log.format);
         serve(config)
     }

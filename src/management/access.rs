@@ -26,7 +26,7 @@ use super::api::Api;
 use super::reply::ApiError;
 use crate::broker::access::{ADMINISTRATOR, Grants, User};
 use crate::broker::vhost::Vhost;
-use crate::server::auth::{LoginRefused, admit};
+use crate::server::auth::{LoginRefused, Proof, log_in};
 use crate::server::shared::Shared;
 
 /// Where a request comes from.
@@ -120,7 +120,8 @@ impl FromRequestParts<Arc<Api>> for Acting {
         let Some(Peer(peer)) = parts.extensions.get::<Peer>() else {
             return Err(ApiError::internal("a request from nowhere"));
         };
-        let user = admit(&api.shared, &user, &password, peer.ip()).map_err(refused)?;
+        let proof = Proof::Password(&user, &password);
+        let user = log_in(&api.shared, &proof, peer.ip()).map_err(refused)?;
         Ok(Self {
             shared: Arc::clone(&api.shared),
             user,

@@ -4,9 +4,13 @@ use std::fmt::Debug;
 use std::future::{Future, ready};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::tls::Certificates;
 
 /// What HTTP is spoken over.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -31,5 +35,19 @@ pub struct Plain;
 impl Envelope for Plain {
     fn open(&self, stream: TcpStream) -> Opening {
         Box::pin(ready(Ok(Box::new(stream) as Box<dyn Stream>)))
+    }
+}
+
+/// TLS, with the certificate read last.
+#[derive(Debug, Clone)]
+pub struct Encrypted(pub Arc<Certificates>);
+
+impl Envelope for Encrypted {
+    fn open(&self, stream: TcpStream) -> Opening {
+        let acceptor = TlsAcceptor::from(self.0.http());
+        Box::pin(async move {
+            let stream = acceptor.accept(stream).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
     }
 }

@@ -31,5 +31,5 @@ mod vhosts;
 mod whoami;
 
 pub use self::api::{Api, Listener};
-pub use self::envelope::{Envelope, Plain, Stream};
+pub use self::envelope::{Encrypted, Envelope, Plain, Stream};
 pub use self::server::Management;

@@ -6,13 +6,15 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::auth::{self, Entry};
+use super::auth::{self, Entry, Proof};
 use super::connection::ConnectionTask;
 use super::publish::Published;
 use super::roster::Opened;
 use super::session::{BadAck, Session, SessionLimits};
+use super::stream::Stream;
 use super::tap::Tap;
 use crate::base::limits::AUTH_FAILURE_DELAY;
+use crate::base::tls::TlsOptions;
 use crate::broker::access::{User, allowed};
 use crate::broker::announcements::Peer;
 use crate::protocol::{Action, Login, Phase};
@@ -76,10 +78,12 @@ impl ConnectionTask {
         let Some(session) = &mut self.session else {
             return match action {
                 Action::Authenticate { mechanism, login } => {
-                    let user = auth::log_in(&self.shared, &login, self.peer.ip());
+                    let proof = proof(login, &self.stream, &self.shared.config.tls);
+                    let user = auth::log_in(&self.shared, &proof, self.peer.ip()).ok();
+                    self.origin.note_encryption(self.stream.encryption());
                     let herald = self.shared.vhosts.herald();
                     self.origin
-                        .tell_login(herald, claimed(&login), mechanism, user.is_some());
+                        .tell_login(herald, proof.user(), mechanism, user.is_some());
                     Verdict::Login { mechanism, user }
                 }
                 Action::Open { vhost } => {
@@ -334,11 +338,16 @@ impl ConnectionTask {
     }
 }
 
-/// Who somebody says he is who logs in.
-fn claimed<'a>(login: &Login<'a>) -> &'a str {
+/// What somebody who logs in has to show for himself.
+fn proof<'a>(login: Login<'a>, stream: &Stream, tls: &TlsOptions) -> Proof<'a> {
     match login {
-        Login::Plain { user, .. } => user,
-        _ => "",
+        Login::Plain { user, password } => Proof::Password(user, password),
+        Login::External => {
+            let shown = stream.encryption().and_then(|encryption| encryption.peer);
+            let user = shown.and_then(|certificate| certificate.user(tls));
+            user.map_or(Proof::Nothing, Proof::Certificate)
+        }
+        Login::Anonymous => Proof::Nothing,
     }
 }
 

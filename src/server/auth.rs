@@ -1,5 +1,6 @@
 //! Who may log in, and enter which virtual host.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use crate::base::ids::ConnectionId;
 use crate::broker::access::{Access, AccessError, Grants, PasswordHash, User, allowed};
 use crate::broker::store::{Recovered, Store};
 use crate::broker::vhost::{Vhost, VhostSettings};
-use crate::protocol::Login;
 use crate::wire::{Refusal, ReplyCode};
 
 /// Puts users and permissions together from what was `recovered`. A data
@@ -54,6 +54,35 @@ pub fn hashed(password: &[u8]) -> PasswordHash {
     PasswordHash::of(password, rand::random())
 }
 
+/// What somebody has to show for himself.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof<'a> {
+    /// A name and a password.
+    Password(&'a str, &'a [u8]),
+    /// A certificate with this name, which TLS has seen to.
+    Certificate(String),
+    /// Nothing.
+    Nothing,
+}
+
+impl Proof<'_> {
+    /// Who he says he is.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Password(user, _) => user,
+            Self::Certificate(user) => user,
+            Self::Nothing => "",
+        }
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for Proof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Proof").field(&self.user()).finish()
+    }
+}
+
 /// Why somebody can't log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginRefused {
@@ -63,25 +92,18 @@ pub enum LoginRefused {
     FromAfar,
 }
 
-/// The user that `login` stands for, coming from `peer`; `None` refuses it.
-pub fn log_in(shared: &Shared, login: &Login<'_>, peer: IpAddr) -> Option<Arc<User>> {
-    let Login::Plain { user, password } = login else {
-        return None;
-    };
-    admit(shared, user, password, peer).ok()
-}
-
-/// The user of a name and a password, coming from `peer`, whatever the protocol.
+/// The user that `proof` is of, coming from `peer`, whatever the protocol.
 ///
 /// # Errors
 /// [`LoginRefused`].
-pub fn admit(
-    shared: &Shared,
-    user: &str,
-    password: &[u8],
-    peer: IpAddr,
-) -> Result<Arc<User>, LoginRefused> {
-    let Some(known) = shared.access.authenticate(user, password) else {
+pub fn log_in(shared: &Shared, proof: &Proof<'_>, peer: IpAddr) -> Result<Arc<User>, LoginRefused> {
+    let user = proof.user();
+    let known = match proof {
+        Proof::Password(user, password) => shared.access.authenticate(user, password),
+        Proof::Certificate(user) => shared.access.user(user),
+        Proof::Nothing => None,
+    };
+    let Some(known) = known else {
         tracing::warn!(user, "no such user, or not that password");
         return Err(LoginRefused::Credentials);
     };

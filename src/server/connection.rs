@@ -4,15 +4,13 @@ use std::future::pending;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::actions::Verdict;
@@ -21,6 +19,7 @@ use super::outbox::{Outbox, Outgoing};
 use super::roster::{ChannelMode, ConnectionView};
 use super::session::Session;
 use super::shared::Shared;
+use super::stream::Stream;
 use crate::base::ids::{Batch, ConnectionId};
 use crate::base::limits::{
     CLOSE_TIMEOUT, OUTBOX_HIGH, READ_BUDGET, READ_BUFFER, STORE_PENDING_HIGH, WRITE_BUDGET,
@@ -82,7 +81,7 @@ pub struct ConnectionTask {
     /// What others see of it.
     pub(super) view: Arc<ConnectionView>,
     pub(super) shared: Arc<Shared>,
-    stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) protocol: Connection,
     pub(super) session: Option<Session>,
     pub(super) user: Arc<str>,
@@ -118,7 +117,7 @@ pub struct ConnectionTask {
 
 impl ConnectionTask {
     /// The task of a connection just accepted.
-    pub fn new(id: ConnectionId, peer: SocketAddr, stream: TcpStream, shared: Arc<Shared>) -> Self {
+    pub fn new(id: ConnectionId, peer: SocketAddr, stream: Stream, shared: Arc<Shared>) -> Self {
         let local = stream.local_addr().unwrap_or(shared.config.amqp);
         let since = shared.now().unix_ms;
         let view = shared.roster.enter(id, (peer, local), since);
@@ -129,7 +128,7 @@ impl ConnectionTask {
             peer,
             origin: Origin::new(&view),
             view,
-            protocol: Connection::new(shared.protocol.clone()),
+            protocol: Connection::new(shared.settings(stream.is_encrypted())),
             session: None,
             user: "".into(),
             waker: Waker::from(Arc::clone(&outbox)),
@@ -202,14 +201,8 @@ impl ConnectionTask {
     /// Lets what was written arrive: closing a socket with input unread resets
     /// it, and the peer may lose our last words.
     async fn linger(&mut self) {
-        let drain = async {
-            self.stream.shutdown().await?;
-            let mut left = [0; 1024];
-            while self.stream.read(&mut left).await? > 0 {}
-            io::Result::Ok(())
-        };
         // However it ends, the socket is closed next.
-        let _outcome = timeout(LINGER, drain).await;
+        let _outcome = timeout(LINGER, self.stream.finish()).await;
     }
 
     /// One batch of work: what was read is carried out, everybody concerned is
@@ -297,7 +290,7 @@ impl ConnectionTask {
         // that announces one costs its sender nothing.
         let room = missing.min(self.read_size * 4).max(self.read_size);
         self.input.reserve(room);
-        let read = self.read_once()?;
+        let read = self.stream.read(&mut self.input)?;
         self.received |= read > 0;
         self.view.octets_in.add(read as u64);
         self.view.reads.add(1);
@@ -307,17 +300,6 @@ impl ConnectionTask {
             self.read_size = (self.read_size / 2).max(READ_MIN);
         }
         Ok(read)
-    }
-
-    /// Reads what there is now. Other than `try_read_buf`, tokio takes a short
-    /// read as the end of it, so that nobody has to ask again in vain.
-    fn read_once(&mut self) -> io::Result<usize> {
-        let read = pin!(self.stream.read_buf(&mut self.input));
-        // Whoever waits for more does so with `ready`.
-        match read.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(read) => read,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
     }
 
     /// Gives the read buffer back while nothing comes: idle connections are many.
@@ -418,7 +400,8 @@ impl ConnectionTask {
                 self.outbox.take(&mut self.writing);
             }
             if self.writing.is_empty() {
-                return Ok(Written::All);
+                let all = self.stream.flush()?;
+                return Ok(if all { Written::All } else { Written::Some });
             }
             if budget == 0 {
                 return Ok(Written::Enough);
@@ -426,7 +409,7 @@ impl ConnectionTask {
             let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
             let filled = self.writing.fill(&mut slices);
             let slices = slices.get(..filled).unwrap_or_default();
-            match self.stream.try_write_vectored(slices) {
+            match self.stream.write(slices) {
                 Ok(written) => {
                     self.sent = true;
                     self.view.octets_out.add(written as u64);
@@ -456,19 +439,15 @@ impl ConnectionTask {
 
     /// Waits until there is something to do.
     async fn wait(&mut self) -> io::Result<Option<End>> {
-        let mut interest = None;
-        if self.may_read() {
-            interest = Some(Interest::READABLE);
-        }
-        if !self.writing.is_empty() {
-            interest = Some(interest.map_or(Interest::WRITABLE, |i| i | Interest::WRITABLE));
-        }
+        let interest = self
+            .stream
+            .interest(self.may_read(), !self.writing.is_empty());
         // With the input held back, silence says nothing about the peer.
         self.received |= !self.may_read();
         let stream = &self.stream;
         let ready = async move {
             match interest {
-                Some(interest) => stream.ready(interest).await.map(drop),
+                Some(interest) => stream.ready(interest).await,
                 None => pending().await,
             }
         };

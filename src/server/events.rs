@@ -4,10 +4,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::certificate::PeerCertificate;
 use super::channel::Channel;
 use super::connection::ConnectionTask;
 use super::roster::ConnectionView;
 use super::session::Session;
+use super::stream::Encryption;
 use crate::broker::announcements::Herald;
 use crate::broker::events::{done, done_in, listed};
 use crate::wire::method::BasicConsume;
@@ -15,18 +17,6 @@ use crate::wire::{FieldTable, FieldValue};
 
 /// The protocol, as events name it.
 const PROTOCOL: &str = "{0,9,1}";
-
-/// What events say of a connection's encryption, of which there is none.
-const ENCRYPTION: [&str; 8] = [
-    "peer_cert_issuer",
-    "peer_cert_serial_number",
-    "peer_cert_subject",
-    "peer_cert_validity",
-    "ssl_cipher",
-    "ssl_hash",
-    "ssl_key_exchange",
-    "ssl_protocol",
-];
 
 /// Where a connection comes from.
 #[derive(Debug)]
@@ -39,6 +29,8 @@ pub struct Origin {
     since: u64,
     /// How its user logged in.
     pub(super) mechanism: &'static str,
+    /// How it is encrypted, if it is.
+    encryption: Option<Encryption>,
     /// Whether anybody may have been told of it.
     told: bool,
 }
@@ -52,8 +44,14 @@ impl Origin {
             local: view.local,
             since: view.since,
             mechanism: "",
+            encryption: None,
             told: false,
         }
+    }
+
+    /// Notes how the connection is encrypted, once that is agreed on.
+    pub fn note_encryption(&mut self, encryption: Option<Encryption>) {
+        self.encryption = encryption;
     }
 
     /// Tells how a login went.
@@ -90,7 +88,24 @@ impl Origin {
         headers.push("peer_port", i64::from(self.peer.port()));
         headers.push("protocol", PROTOCOL);
         headers.push("auth_mechanism", self.mechanism);
-        headers.push("ssl", false);
+        headers.push("ssl", self.encryption.is_some());
+    }
+}
+
+impl Origin {
+    fn put_encryption(&self, headers: &mut FieldTable) {
+        let none = Encryption::default();
+        let by = self.encryption.as_ref().unwrap_or(&none);
+        let nobody = PeerCertificate::default();
+        let peer = by.peer.as_ref().unwrap_or(&nobody);
+        headers.push("peer_cert_issuer", &*peer.issuer);
+        headers.push("peer_cert_serial_number", &*peer.serial);
+        headers.push("peer_cert_subject", &*peer.subject);
+        headers.push("peer_cert_validity", &*peer.validity);
+        headers.push("ssl_cipher", &*by.cipher);
+        headers.push("ssl_hash", &*by.hash);
+        headers.push("ssl_key_exchange", &*by.key_exchange);
+        headers.push("ssl_protocol", &*by.protocol);
     }
 }
 
@@ -102,9 +117,7 @@ impl ConnectionTask {
             let (origin, tuned) = (&self.origin, self.protocol.tuned());
             let mut headers = self.described(herald);
             origin.put_ends(&mut headers);
-            for name in ENCRYPTION {
-                headers.push(name, "");
-            }
+            origin.put_encryption(&mut headers);
             headers.push("port", i64::from(origin.local.port()));
             headers.push("type", "network");
             headers.push("user", &*self.user);

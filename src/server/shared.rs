@@ -11,8 +11,9 @@ use super::flow::Alarms;
 use super::parameters::ParameterChanges;
 use super::roster::Roster;
 use super::seats::Seats;
+use super::tls::Certificates;
 use crate::base::clock::{Clock, Now, SystemClock};
-use crate::base::config::Config;
+use crate::base::config::{AuthMechanism, Config};
 use crate::base::ids::ConnectionId;
 use crate::broker::access::Access;
 use crate::broker::store::Store;
@@ -25,8 +26,12 @@ use crate::wire::FieldTable;
 pub struct Shared {
     /// The configuration.
     pub config: Config,
-    /// What the protocol proposes to clients.
-    pub protocol: Arc<Settings>,
+    /// What the protocol proposes to clients whose connection is as it is.
+    protocol: Arc<Settings>,
+    /// What it proposes to those whose connection is encrypted.
+    protocol_encrypted: Arc<Settings>,
+    /// What connections are encrypted with, where some are.
+    pub certificates: Option<Arc<Certificates>>,
     /// The virtual hosts.
     pub vhosts: Vhosts,
     /// Where durable things are kept.
@@ -54,18 +59,20 @@ impl Shared {
     /// Puts together what connections share.
     pub fn new(config: Config, vhosts: Vhosts, access: Arc<Access>, store: Arc<dyn Store>) -> Self {
         let seats = Seats::new(config.connections_max);
-        let protocol = Settings {
+        let protocol = |encrypted| Settings {
             channel_max: config.channel_max,
             frame_max: config.frame_max,
             heartbeat: config.heartbeat,
-            mechanisms: "PLAIN AMQPLAIN".into(),
+            mechanisms: mechanisms(&config, encrypted),
             server_properties: server_properties(),
             message_size_max: config.max_message_size,
         };
         vhosts.herald().set_node(node_name());
         Self {
+            protocol: Arc::new(protocol(false)),
+            protocol_encrypted: Arc::new(protocol(true)),
             config,
-            protocol: Arc::new(protocol),
+            certificates: None,
             vhosts,
             store,
             access,
@@ -79,6 +86,15 @@ impl Shared {
             stopping: AtomicBool::new(false),
             last_connection: AtomicU64::new(0),
         }
+    }
+
+    /// What the protocol proposes to a new client.
+    pub fn settings(&self, encrypted: bool) -> Arc<Settings> {
+        Arc::clone(if encrypted {
+            &self.protocol_encrypted
+        } else {
+            &self.protocol
+        })
     }
 
     /// Reads the machine's clocks.
@@ -132,6 +148,18 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
+}
+
+/// The SASL mechanisms offered, separated by spaces. Certificates are only there
+/// where TLS asks for them.
+fn mechanisms(config: &Config, encrypted: bool) -> String {
+    let name = |mechanism: &AuthMechanism| match mechanism {
+        AuthMechanism::Plain => Some("PLAIN"),
+        AuthMechanism::AmqPlain => Some("AMQPLAIN"),
+        AuthMechanism::External => (encrypted && config.tls.verify_peer).then_some("EXTERNAL"),
+    };
+    let names: Vec<_> = config.auth_mechanisms.iter().filter_map(name).collect();
+    names.join(" ")
 }
 
 /// What this node is called: by the host's name, as RabbitMQ's nodes are.

@@ -64,8 +64,19 @@ fn defaults_are_rabbitmqs() {
 fn the_shipped_file_lists_every_key() {
     let text = fs::read_to_string(shipped()).unwrap();
     let table: toml::Table = text.parse().unwrap();
-    let listed: BTreeSet<String> = table.keys().cloned().collect();
+    let listed: BTreeSet<String> = table.iter().flat_map(spelled_out).collect();
     assert_eq!(listed, keys());
+}
+
+/// A key as flags have it: `ssl_options.certfile` is `ssl_options_certfile`.
+fn spelled_out((key, value): (&String, &toml::Value)) -> Vec<String> {
+    match value {
+        toml::Value::Table(table) => {
+            let under = table.iter().flat_map(spelled_out);
+            under.map(|rest| format!("{key}_{rest}")).collect()
+        }
+        _ => vec![key.clone()],
+    }
 }
 
 #[test]
@@ -100,6 +111,11 @@ fn a_mistake_is_told_with_file_key_found_and_expected() {
         ("amqp = \"nowhere\"", &["amqp", "nowhere", "address"]),
         ("log = \"loud\"", &["log", "loud", "info"]),
         ("heartbeat =", &["heartbeat", "line 1"]),
+        (
+            "ssl_options.verify = \"maybe\"",
+            &["ssl_options", "maybe", "verify_peer"],
+        ),
+        ("auth_mechanisms = []", &["auth_mechanisms", "PLAIN"]),
         ("frame_max = 100", &["frame_max", "100", "at least 8192"]),
     ] {
         let (_directory, path) = file(text);

@@ -18,6 +18,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Broker {
     child: Child,
     pub address: SocketAddr,
+    /// Where it serves TLS.
+    pub encrypted: Option<SocketAddr>,
     logged: Receiver<String>,
     log: Vec<String>,
     /// Goes away after the broker.
@@ -52,13 +54,14 @@ impl Broker {
             let log: Vec<String> = logged.try_iter().collect();
             panic!("the broker doesn't start: {log:#?}");
         };
-        let address = ready.split_whitespace().find_map(|word| {
-            let address = word.strip_prefix("amqp=")?;
-            address.parse().ok()
-        });
+        let address = |key| {
+            let mut words = ready.split_whitespace();
+            words.find_map(|word| word.strip_prefix(key)?.parse().ok())
+        };
         Self {
             child,
-            address: address.unwrap(),
+            address: address("amqp=").unwrap(),
+            encrypted: address("amqps="),
             logged,
             log: Vec::new(),
             _directory: None,
@@ -139,7 +142,16 @@ impl Broker {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(&self) {
-        let command = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Asks it to look at its files again.
+    pub fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &command]).status();
         assert!(status.unwrap().success());
     }

@@ -9,7 +9,7 @@ use harrier::wire::method::*;
 use harrier::wire::parse::LongStr;
 use harrier::wire::{FieldTable, Frame, FrameKind, Method, Properties, encode};
 
-use crate::broker::PATIENCE;
+use crate::transport::Transport;
 
 /// What a client announces to understand, unless a test says otherwise.
 pub const CAPABILITIES: &[&str] = &[
@@ -102,7 +102,7 @@ pub enum Said {
 
 /// A client's end of a connection.
 pub struct Client {
-    stream: TcpStream,
+    stream: Transport,
     input: BytesMut,
     out: BytesMut,
     frame_max: u32,
@@ -118,10 +118,11 @@ impl Client {
 
     /// A connection on which nothing was said yet.
     pub fn raw(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        Self::over(Transport::connect(address))
+    }
+
+    /// The same over what is connected already.
+    pub fn over(stream: Transport) -> Self {
         Self {
             stream,
             input: BytesMut::new(),
@@ -164,7 +165,14 @@ impl Client {
         let response = format!("\0{user}\0{user}");
         client.start_ok(response.as_bytes(), CAPABILITIES);
         assert_eq!(client.said(), Said::Other(0, (10, 30)));
-        client.put(
+        let said = client.tune_and_open(virtual_host);
+        (client, said)
+    }
+
+    /// Agrees to what was proposed and asks for a virtual host; returns what is
+    /// said to that.
+    pub fn tune_and_open(&mut self, virtual_host: &str) -> Said {
+        self.put(
             0,
             ConnectionTuneOk {
                 channel_max: 2047,
@@ -176,12 +184,16 @@ impl Client {
             virtual_host,
             ..ConnectionOpen::default()
         };
-        let said = client.ask(0, open);
-        (client, said)
+        self.ask(0, open)
     }
 
     /// Logs in by PLAIN.
     pub fn start_ok(&mut self, response: &[u8], capabilities: &[&str]) {
+        self.start_ok_by("PLAIN", response, capabilities);
+    }
+
+    /// Logs in by any mechanism.
+    pub fn start_ok_by(&mut self, mechanism: &str, response: &[u8], capabilities: &[&str]) {
         let capabilities: FieldTable = capabilities
             .iter()
             .map(|name| (*name, true.into()))
@@ -190,7 +202,7 @@ impl Client {
         client_properties.push("capabilities", capabilities);
         let start_ok = ConnectionStartOk {
             client_properties,
-            mechanism: "PLAIN",
+            mechanism,
             response: LongStr(response),
             locale: "en_US",
         };
@@ -249,6 +261,11 @@ impl Client {
 
     /// The socket itself.
     pub fn stream(&self) -> &TcpStream {
+        self.stream.socket()
+    }
+
+    /// The socket, and what may encrypt it.
+    pub fn transport(&self) -> &Transport {
         &self.stream
     }
 
@@ -402,7 +419,7 @@ impl Client {
     /// Hangs up without a word.
     pub fn hang_up(self) {
         // The broker may have done so first.
-        let _gone = self.stream.shutdown(Shutdown::Both);
+        let _gone = self.stream.socket().shutdown(Shutdown::Both);
     }
 
     /// The next thing said that isn't a heartbeat.
@@ -489,6 +506,15 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// What a reader makes of the next method.
+    #[track_caller]
+    pub fn hear<T>(&mut self, reader: impl FnOnce(Method<'_>) -> T) -> T {
+        let Ok(Some((FrameKind::Method, _, payload))) = self.frame() else {
+            panic!("no method comes");
+        };
+        reader(Method::parse(&payload).unwrap())
     }
 
     /// Everything up to the end of the connection, raw.

@@ -34,6 +34,8 @@ mod roster;
 mod settling;
 mod single_active;
 mod timeouts;
+mod tls;
 mod transactions;
+mod transport;
 mod users;
 mod waiting;
