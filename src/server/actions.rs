@@ -80,7 +80,7 @@ impl ConnectionTask {
                 Action::Authenticate { mechanism, login } => {
                     let proof = proof(login, &self.stream, &self.shared.config.tls);
                     let user = auth::log_in(&self.shared, &proof, self.peer.ip()).ok();
-                    self.origin.note_encryption(self.stream.encryption());
+                    self.origin.encryption = self.stream.encryption();
                     let herald = self.shared.vhosts.herald();
                     self.origin
                         .tell_login(herald, proof.user(), mechanism, user.is_some());
@@ -306,6 +306,7 @@ impl ConnectionTask {
             user: Arc::clone(&self.user),
             vhost: Arc::clone(entry.vhost.name()),
             mechanism: self.origin.mechanism,
+            encryption: self.origin.encryption.clone(),
             client: self.protocol.client().properties.clone(),
             client_name: self.protocol.client().connection_name().map(str::to_owned),
             channel_max: tuned.channel_max,

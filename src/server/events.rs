@@ -30,7 +30,7 @@ pub struct Origin {
     /// How its user logged in.
     pub(super) mechanism: &'static str,
     /// How it is encrypted, if it is.
-    encryption: Option<Encryption>,
+    pub(super) encryption: Option<Encryption>,
     /// Whether anybody may have been told of it.
     told: bool,
 }
@@ -47,11 +47,6 @@ impl Origin {
             encryption: None,
             told: false,
         }
-    }
-
-    /// Notes how the connection is encrypted, once that is agreed on.
-    pub fn note_encryption(&mut self, encryption: Option<Encryption>) {
-        self.encryption = encryption;
     }
 
     /// Tells how a login went.

@@ -40,4 +40,6 @@ pub mod traffic;
 mod unacked;
 mod window;
 
+pub use self::certificate::PeerCertificate;
 pub use self::listener::Server;
+pub use self::stream::Encryption;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::outbox::{ChannelSlot, Outbox};
+use super::stream::Encryption;
 use super::traffic::{ChannelTraffic, NodeTraffic};
 use crate::base::ids::ConnectionId;
 use crate::broker::queue::{ConsumerSlot, Queue};
@@ -220,6 +221,8 @@ pub struct Opened {
     pub vhost: Arc<str>,
     /// How the user logged in.
     pub mechanism: &'static str,
+    /// How the connection is encrypted, if it is.
+    pub encryption: Option<Encryption>,
     /// What the client says of itself.
     pub client: FieldTable,
     /// The name it gave itself.
