@@ -11,9 +11,7 @@ use harrier::broker::store::{Remainder, Store, Stored};
 use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
-use harrier::management::{
-    Api, Encrypted, Envelope, Listener, Management, Plain, definitions,
-};
+use harrier::management::{Api, Encrypted, Envelope, Listener, Management, Plain, definitions};
 use harrier::server::Server;
 use harrier::server::auth;
 use harrier::server::shared::Shared;
@@ -92,15 +90,13 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let server = Server::bind(Arc::clone(&shared))
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
-    let mut listeners = amqp_listeners(&server).map_err(|error| {
-        Failure::Failed(format!("cannot tell where AMQP is served: {error}"))
-    })?;
+    let mut listeners = amqp_listeners(&server)
+        .map_err(|error| Failure::Failed(format!("cannot tell where AMQP is served: {error}")))?;
     let managements = bind_managements(&shared, &mut listeners).await?;
     let api = Arc::new(Api::new(shared, listeners));
     let (end, ended) = watch::channel(false);
-    let answer = |management: Management| {
-        tokio::spawn(management.run(Arc::clone(&api), ended.clone()))
-    };
+    let answer =
+        |management: Management| tokio::spawn(management.run(Arc::clone(&api), ended.clone()));
     let answering: Vec<_> = managements.into_iter().map(answer).collect();
     announce(&ready_line(&api.listeners));
     server.run(stop).await;

@@ -16,6 +16,9 @@ mod broker;
 #[path = "../server/client.rs"]
 #[allow(dead_code, reason = "made for the tests that share it")]
 mod client;
+#[allow(dead_code, reason = "shared with the tests of the server")]
+#[path = "../server/transport.rs"]
+mod transport;
 
 use std::time::Instant;
 

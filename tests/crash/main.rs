@@ -28,4 +28,7 @@ mod load;
 mod message;
 mod rounds;
 mod topology;
+#[allow(dead_code, reason = "shared with the tests of the server")]
+#[path = "../server/transport.rs"]
+mod transport;
 mod verdict;
