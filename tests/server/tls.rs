@@ -346,14 +346,19 @@ fn what_is_wrong_with_a_file_is_told_at_the_start() {
             &["EXTERNAL", "ssl_options.verify"],
         ),
     ] {
-        let directory = tempdir().unwrap();
-        let flags = [&amqps[..], &flags].concat();
-        let child = Broker::spawn(&mut Broker::command(directory.path(), &flags));
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{flags:?}");
-        let text = String::from_utf8(output.stderr).unwrap();
-        for word in words {
-            assert!(text.contains(word), "{word} isn't in {text}");
-        }
+        fails(&[&amqps[..], &flags].concat(), words);
+    }
+}
+
+/// A broker with these flags doesn't start, and says why.
+#[track_caller]
+fn fails(flags: &[&str], words: &[&str]) {
+    let directory = tempdir().unwrap();
+    let child = Broker::spawn(&mut Broker::command(directory.path(), flags));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{flags:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    for word in words {
+        assert!(text.contains(word), "{word} isn't in {text}");
     }
 }
