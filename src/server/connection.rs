@@ -335,6 +335,7 @@ impl ConnectionTask {
             && self.shared.store.pending_bytes() > STORE_PENDING_HIGH
         {
             self.barrier = Some(batch);
+            self.view.held_back.set(self.shared.now().unix_ms);
         }
     }
 

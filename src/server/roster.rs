@@ -14,9 +14,13 @@ use parking_lot::Mutex;
 use super::outbox::{ChannelSlot, Outbox};
 use super::stream::Encryption;
 use super::traffic::{ChannelTraffic, NodeTraffic};
+use crate::base::clock::Now;
 use crate::base::ids::ConnectionId;
 use crate::broker::queue::{ConsumerSlot, Queue};
 use crate::wire::FieldTable;
+
+/// For how long a connection is shown as held back, milliseconds: as RabbitMQ does.
+const FLOW_SHOWN_MS: u64 = 5000;
 
 /// A count that one task writes and others read.
 #[derive(Debug, Default)]
@@ -251,6 +255,9 @@ pub struct ConnectionView {
     pub(super) outbox: Arc<Outbox>,
     opened: OnceLock<Opened>,
     pub(super) blocked: AtomicBool,
+    /// When it was held back last because the disk was behind, milliseconds since
+    /// 1970.
+    pub(super) held_back: Count,
     pub(super) octets_in: Count,
     pub(super) octets_out: Count,
     pub(super) reads: Count,
@@ -271,6 +278,13 @@ impl ConnectionView {
     /// Whether it is not read, because it publishes while an alarm is on.
     pub fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was held back lately because it publishes faster than the disk
+    /// takes it: what RabbitMQ calls `flow`.
+    pub fn is_in_flow(&self, now: Now) -> bool {
+        let last = self.held_back.get();
+        last > 0 && now.unix_ms.saturating_sub(last) < FLOW_SHOWN_MS
     }
 
     /// Octets read from it and written to it.
@@ -376,6 +390,7 @@ impl Roster {
             outbox: Arc::default(),
             opened: OnceLock::new(),
             blocked: AtomicBool::new(false),
+            held_back: Count::default(),
             octets_in: Count::default(),
             octets_out: Count::default(),
             reads: Count::default(),

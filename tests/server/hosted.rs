@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use harrier::base::config::Config;
 use harrier::broker::access::{Permissions, TopicPermission};
-use harrier::broker::store::Store;
+use harrier::broker::store::{Recovered, Store};
 use harrier::broker::vhosts::Vhosts;
 use harrier::server::Server;
 use harrier::server::auth::{hashed, open_access};
@@ -43,8 +43,26 @@ impl Hosted {
 
     /// A broker on a data directory that outlives it.
     pub fn on(directory: &Path) -> Self {
+        let directory = directory.to_path_buf();
+        Self::opening(move || {
+            let options = StoreOptions::default();
+            let (store, recovered) = LogStore::open(&directory, options).unwrap();
+            let kept: Arc<dyn Store> = Arc::clone(&store) as _;
+            (kept, recovered, Some(store))
+        })
+    }
+
+    /// A broker on a store that holds nothing yet.
+    pub fn with_store(store: Arc<dyn Store>) -> Self {
+        Self::opening(|| (store, Recovered::default(), None))
+    }
+
+    /// A broker on the store that `open` opens, and on what that held. A log is
+    /// closed in the end.
+    fn opening(
+        open: impl FnOnce() -> (Arc<dyn Store>, Recovered, Option<Arc<LogStore>>) + Send + 'static,
+    ) -> Self {
         let config = Config {
-            data_dir: directory.to_path_buf(),
             amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             ..Config::default()
         };
@@ -55,9 +73,7 @@ impl Hosted {
                 .enable_all()
                 .build();
             runtime.unwrap().block_on(async {
-                let options = StoreOptions::default();
-                let (store, mut recovered) = LogStore::open(&config.data_dir, options).unwrap();
-                let kept: Arc<dyn Store> = Arc::clone(&store) as _;
+                let (kept, mut recovered, log) = open();
                 let access = open_access(Arc::clone(&kept), &mut recovered, &config).unwrap();
                 let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
                 let shared = Arc::new(Shared::new(config, vhosts, access, kept));
@@ -70,7 +86,9 @@ impl Hosted {
                         let _told = stopped.await;
                     })
                     .await;
-                store.close().unwrap();
+                if let Some(log) = log {
+                    log.close().unwrap();
+                }
             });
         });
         let (address, shared) = started.recv().unwrap();

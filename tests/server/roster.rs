@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use harrier::base::clock::Now;
+use harrier::base::ids::Batch;
+use harrier::broker::store::{Load, NullStore, Record, Store};
 use harrier::server::roster::{ChannelMode, ChannelView, ConnectionView};
 use harrier::server::traffic::{ChannelTraffic, Handed};
 use harrier::wire::FieldTable;
@@ -134,4 +137,48 @@ fn what_a_confirm_waited_for_is_counted() {
     assert_eq!(commits.waits.counted().count, before.0.count + 1);
     assert!(commits.octets() > before.1);
     assert!(commits.syncs.counted().count > 0 && commits.batches.counted().sum > 0);
+}
+
+/// A store on a disk that is far behind.
+#[derive(Debug, Default)]
+struct Behind(NullStore);
+
+impl Store for Behind {
+    fn append(&self, records: &[Record<'_>]) -> Batch {
+        self.0.append(records)
+    }
+
+    fn synced(&self) -> Batch {
+        self.0.synced()
+    }
+
+    fn wake_when_synced(&self, batch: Batch, waker: &std::task::Waker) {
+        self.0.wake_when_synced(batch, waker);
+    }
+
+    fn load(&self, load: Load) {
+        self.0.load(load);
+    }
+
+    fn pending_bytes(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[test]
+fn a_publisher_that_is_ahead_of_the_disk_is_in_flow_for_a_while() {
+    let hosted = Hosted::with_store(Arc::new(Behind::default()));
+    let mut client = hosted.client("guest");
+    client.declare_durable("q", FieldTable::new());
+    let connection = only_connection(&hosted);
+    let now = hosted.shared.now();
+    assert!(!connection.is_in_flow(now));
+    client.publish(1, ("", "q"), PERSISTENT, b"x");
+    client.declare("other");
+    assert!(connection.is_in_flow(now));
+    let later = Now {
+        unix_ms: now.unix_ms + 3_600_000,
+        ..now
+    };
+    assert!(!connection.is_in_flow(later));
 }
