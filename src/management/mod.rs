@@ -13,6 +13,7 @@
 
 pub mod access;
 mod api;
+pub mod arguments;
 pub mod body;
 pub mod definitions;
 mod envelope;

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::definitions::arguments;
+use super::arguments;
 use crate::broker::access::Applied;
 use crate::broker::parameters::{ParameterError, ParameterKey};
 use crate::server::shared::Shared;

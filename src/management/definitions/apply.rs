@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::parse::{Password, UserEntry, VhostEntry};
 use super::{Definitions, DefinitionsError, In};
-use crate::base::ids::ConnectionId;
-use crate::broker::access::AccessError;
+use crate::base::ids::{Batch, ConnectionId};
+use crate::broker::access::{AccessError, Applied};
 use crate::broker::effects::Effects;
 use crate::broker::parameters::ParameterKey;
 use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
@@ -22,24 +22,35 @@ const RESERVED: &str = "amq.";
 const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Definitions {
-    /// Has all of it be there. What is there already and otherwise declared
+    /// Has all of it be there; returns the batch with which all of it is kept. What is there already and otherwise declared
     /// stays as it is.
     ///
     /// # Errors
     /// [`DefinitionsError::Entry`] naming the first entry that is refused. What
     /// comes before it is applied.
-    pub fn apply(&self, shared: &Shared, by: &str) -> Result<(), DefinitionsError> {
-        each("users", &self.users, |user| put_user(shared, user, by))?;
-        each("vhosts", &self.vhosts, |vhost| put_vhost(shared, vhost, by))?;
-        each("permissions", &self.permissions, |entry| {
+    pub fn apply(&self, shared: &Shared, by: &str) -> Result<Option<Batch>, DefinitionsError> {
+        let mut batch = None;
+        let last = &mut batch;
+        each("users", &self.users, last, |user| {
+            put_user(shared, user, by)
+        })?;
+        each("vhosts", &self.vhosts, last, |vhost| {
+            put_vhost(shared, vhost, by)
+        })?;
+        each("permissions", &self.permissions, last, |entry| {
             let permissions = entry.permissions.clone();
             shared.set_permissions(&entry.user, &entry.vhost, permissions, by)
         })?;
-        each("topic_permissions", &self.topic_permissions, |entry| {
-            let permission = entry.permission.clone();
-            shared.set_topic_permission(&entry.user, &entry.vhost, permission, by)
-        })?;
-        self.apply_policies(shared, by)?;
+        each(
+            "topic_permissions",
+            &self.topic_permissions,
+            last,
+            |entry| {
+                let permission = entry.permission.clone();
+                shared.set_topic_permission(&entry.user, &entry.vhost, permission, by)
+            },
+        )?;
+        self.apply_policies(shared, last, by)?;
         let mut effects = Effects::default();
         effects.set_now(shared.now());
         effects.set_actor(by.into());
@@ -53,7 +64,8 @@ impl Definitions {
         in_vhosts("bindings", &self.bindings, shared, |vhost, spec| {
             bind(vhost, spec, effects)
         })?;
-        self.apply_parameters(shared, by)?;
+        self.apply_parameters(shared, last, by)?;
+        *last = effects.take_batch().max(*last);
         tracing::info!(
             users = self.users.len(),
             vhosts = self.vhosts.len(),
@@ -61,13 +73,19 @@ impl Definitions {
             queues = self.queues.len(),
             bindings = self.bindings.len(),
             policies = self.policies.len() + self.operator_policies.len(),
+            by,
             "definitions imported"
         );
-        Ok(())
+        Ok(batch)
     }
 
     /// Policies come before what they apply to.
-    fn apply_policies(&self, shared: &Shared, by: &str) -> Result<(), DefinitionsError> {
+    fn apply_policies(
+        &self,
+        shared: &Shared,
+        last: &mut Option<Batch>,
+        by: &str,
+    ) -> Result<(), DefinitionsError> {
         let policies = self.policies.iter().enumerate();
         let policies = policies.map(|(at, entry)| ("policies", at, entry));
         let operator = self.operator_policies.iter();
@@ -76,14 +94,20 @@ impl Definitions {
             let refuse = |why: String| DefinitionsError::entry(list, at, why);
             vhost_of(shared, &entry.vhost).map_err(refuse)?;
             let set = shared.set_policy(&entry.vhost, entry.what.clone(), by);
-            set.map_err(|error| refuse(error.to_string()))?;
+            let applied = set.map_err(|error| refuse(error.to_string()))?;
+            *last = applied.batch.max(*last);
         }
         Ok(())
     }
 
     /// Parameters come last: what they have done may need all the rest. Those of
     /// components that aren't here are kept, so that they're exported again.
-    fn apply_parameters(&self, shared: &Shared, by: &str) -> Result<(), DefinitionsError> {
+    fn apply_parameters(
+        &self,
+        shared: &Shared,
+        last: &mut Option<Batch>,
+        by: &str,
+    ) -> Result<(), DefinitionsError> {
         for (at, parameter) in &self.parameters {
             let refuse = |why: String| DefinitionsError::entry("parameters", *at, why);
             vhost_of(shared, &parameter.vhost).map_err(refuse)?;
@@ -94,25 +118,30 @@ impl Definitions {
                 name: name.as_str().into(),
             };
             let set = parameters::import(shared, key, &parameter.value, by);
-            set.map_err(|error| refuse(error.to_string()))?;
+            let applied = set.map_err(|error| refuse(error.to_string()))?;
+            *last = applied.batch.max(*last);
         }
         for (at, parameter) in self.global_parameters.iter().enumerate() {
             let name = parameter.name.as_str().into();
             let key = ParameterKey::Global { name };
             let set = parameters::import(shared, key, &parameter.value, by);
-            set.map_err(|error| DefinitionsError::entry("global_parameters", at, error))?;
+            let applied =
+                set.map_err(|error| DefinitionsError::entry("global_parameters", at, error))?;
+            *last = applied.batch.max(*last);
         }
         Ok(())
     }
 }
 
-fn each<T, O>(
+fn each<T>(
     list: &str,
     entries: &[T],
-    apply: impl Fn(&T) -> Result<O, AccessError>,
+    last: &mut Option<Batch>,
+    apply: impl Fn(&T) -> Result<Applied, AccessError>,
 ) -> Result<(), DefinitionsError> {
     for (at, entry) in entries.iter().enumerate() {
-        apply(entry).map_err(|error| DefinitionsError::entry(list, at, error))?;
+        let applied = apply(entry).map_err(|error| DefinitionsError::entry(list, at, error))?;
+        *last = applied.batch.max(*last);
     }
     Ok(())
 }
@@ -137,7 +166,7 @@ fn vhost_of(shared: &Shared, name: &str) -> Result<Arc<Vhost>, String> {
     })
 }
 
-fn put_user(shared: &Shared, user: &UserEntry, by: &str) -> Result<(), AccessError> {
+fn put_user(shared: &Shared, user: &UserEntry, by: &str) -> Result<Applied, AccessError> {
     let known = shared.access.user(&user.name);
     let password = match &user.password {
         Password::Hash(hash) => hash.clone(),
@@ -149,21 +178,21 @@ fn put_user(shared: &Shared, user: &UserEntry, by: &str) -> Result<(), AccessErr
                 |known| known.password.clone(),
             ),
     };
-    shared.put_user(&user.name, password, user.tags.clone(), by)?;
+    let mut applied = shared.put_user(&user.name, password, user.tags.clone(), by)?;
     if let Some(limits) = user.limits {
-        shared.set_user_limits(&user.name, limits, by)?;
+        let limited = shared.set_user_limits(&user.name, limits, by)?;
+        applied.batch = limited.batch.max(applied.batch);
     }
-    Ok(())
+    Ok(applied)
 }
 
-fn put_vhost(shared: &Shared, entry: &VhostEntry, by: &str) -> Result<(), AccessError> {
+fn put_vhost(shared: &Shared, entry: &VhostEntry, by: &str) -> Result<Applied, AccessError> {
     let known = shared.vhosts.get(&entry.name);
     if known.is_none() && entry.is_limit_only {
         return Err(AccessError::NoSuchVhost(entry.name.clone()));
     }
     let current = known.map(|known| known.settings()).unwrap_or_default();
-    shared.put_vhost(&entry.name, entry.over(&current), by)?;
-    Ok(())
+    shared.put_vhost(&entry.name, entry.over(&current), by)
 }
 
 fn declare_exchange(

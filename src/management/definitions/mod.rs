@@ -12,15 +12,18 @@
 //! mended file goes on from there.
 
 mod apply;
-pub(super) mod arguments;
 mod document;
+pub mod export;
 mod parse;
 mod policies;
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use self::document::{GlobalParameter, Parameter};
 use self::parse::{PermissionEntry, TopicEntry, UserEntry, VhostEntry};
+use crate::base::ids::Batch;
 use crate::broker::events::INTERNAL_USER;
 use crate::broker::policy::Policy;
 use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
@@ -90,6 +93,44 @@ impl DefinitionsError {
     }
 }
 
+/// What there is in a virtual host.
+const LISTS_OF_VHOST: [&str; 5] = ["parameters", "policies", "queues", "exchanges", "bindings"];
+
+/// Imports what a text says into the virtual host `vhost`, or, if there is none,
+/// all of it; returns the batch with which all of it is kept.
+///
+/// # Errors
+/// [`DefinitionsError`] naming the entry and what is wrong with it.
+pub fn import(
+    shared: &Shared,
+    text: &str,
+    vhost: Option<&str>,
+    by: &str,
+) -> Result<Option<Batch>, DefinitionsError> {
+    let definitions = match vhost {
+        None => Definitions::parse(text)?,
+        Some(vhost) => Definitions::parse(&in_vhost(text, vhost)?)?,
+    };
+    definitions.apply(shared, by)
+}
+
+/// The definitions of a virtual host as those of all of them: the lists that
+/// there are in both, with its name in each row.
+fn in_vhost(text: &str, vhost: &str) -> Result<String, DefinitionsError> {
+    let read = serde_json::from_str::<Map<String, Value>>(text);
+    let mut all = read.map_err(|error| DefinitionsError::Entry {
+        at: "definitions".into(),
+        why: error.to_string(),
+    })?;
+    all.retain(|list, _| LISTS_OF_VHOST.contains(&&**list));
+    for rows in all.values_mut().filter_map(Value::as_array_mut) {
+        for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+            row.insert("vhost".into(), vhost.into());
+        }
+    }
+    Ok(Value::from(all).to_string())
+}
+
 /// Imports the definitions in a file.
 ///
 /// # Errors
@@ -100,9 +141,8 @@ pub fn load(shared: &Shared, path: &Path) -> Result<(), DefinitionsError> {
         Ok(text) => text,
         Err(error) => return Err(DefinitionsError::File { path, error }),
     };
-    let imported =
-        Definitions::parse(&text).and_then(|definitions| definitions.apply(shared, INTERNAL_USER));
-    imported.map_err(|error| DefinitionsError::In {
+    let imported = import(shared, &text, None, INTERNAL_USER);
+    imported.map(drop).map_err(|error| DefinitionsError::In {
         path,
         error: Box::new(error),
     })

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::arguments::table;
 use super::document::{
     Binding, DestinationType, Document, Exchange, Object, Parameter, Permission, Queue, Tags,
     TopicPermission, User, Vhost,
@@ -14,6 +13,7 @@ use super::{Definitions, DefinitionsError, In};
 use crate::broker::access::{self, AccessError, PasswordHash, Permissions, UserLimits};
 use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use crate::broker::vhost::{VhostLimits, VhostSettings};
+use crate::management::arguments::table;
 
 /// The argument that says what type of queue it is.
 const QUEUE_TYPE: &str = "x-queue-type";

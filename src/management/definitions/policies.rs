@@ -3,10 +3,10 @@
 
 use serde::Deserialize;
 
-use super::arguments::table;
 use super::document::{self, Parameter, Rule};
 use super::{DefinitionsError, In};
 use crate::broker::policy::{ApplyTo, Policy, PolicyKind};
+use crate::management::arguments::table;
 
 /// The component of parameters that are policies of operators.
 pub(super) const OPERATOR_POLICY: &str = PolicyKind::Operator.name();
