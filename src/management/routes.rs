@@ -8,7 +8,10 @@ use axum::middleware::from_fn;
 
 use super::api::Api;
 use super::reply::ApiError;
-use super::{front, overview, ui, vhosts, whoami};
+use super::{
+    definition_routes, features, front, health, limits, overview, parameter_routes, permissions,
+    policies, ui, users, vhost_routes, vhosts, whoami,
+};
 use crate::base::limits::HTTP_BODY_MAX;
 
 /// Routes of some kind of thing, their paths below `/api`: `/queues/{vhost}`.
@@ -17,7 +20,16 @@ pub type Routes = Router<Arc<Api>>;
 /// All that is below `/api`.
 fn api() -> Routes {
     Router::new()
+        .merge(definition_routes::routes())
+        .merge(features::routes())
+        .merge(health::routes())
+        .merge(limits::routes())
         .merge(overview::routes())
+        .merge(parameter_routes::routes())
+        .merge(permissions::routes())
+        .merge(policies::routes())
+        .merge(users::routes())
+        .merge(vhost_routes::routes())
         .merge(vhosts::routes())
         .merge(whoami::routes())
         .fallback(async || ApiError::not_found())

@@ -76,11 +76,35 @@ impl Shared {
         by: &str,
     ) -> Result<Applied, AccessError> {
         let _one_at_a_time = self.administration.lock();
+        self.limit_user(name, limits, by)
+    }
+
+    /// To be called with the lock held.
+    fn limit_user(&self, name: &str, limits: UserLimits, by: &str) -> Result<Applied, AccessError> {
         let applied = self.access.set_user_limits(name, limits)?;
         if applied.batch.is_some() {
             tell_user_limits(self.vhosts.herald(), name, limits, by);
         }
         Ok(applied)
+    }
+
+    /// Sets or lifts one of a user's limits, the one that RabbitMQ calls `limit`.
+    ///
+    /// # Errors
+    /// [`AccessError`] when there is no such user or limit.
+    pub fn set_user_limit(
+        &self,
+        name: &str,
+        limit: &str,
+        value: Option<i64>,
+        by: &str,
+    ) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        let found = self.access.user(name);
+        let found = found.ok_or_else(|| AccessError::NoSuchUser(name.to_owned()))?;
+        let mut limits = found.limits;
+        limits.set(limit, value)?;
+        self.limit_user(name, limits, by)
     }
 
     /// Says what a user may do in a virtual host.
@@ -177,6 +201,25 @@ impl Shared {
             tracing::info!(vhost = name, by, "vhost created");
         }
         Ok(applied)
+    }
+
+    /// Says something else of a virtual host that is there.
+    ///
+    /// # Errors
+    /// [`AccessError`] when there is none, or `change` has one, or what is said
+    /// makes no sense.
+    pub fn change_vhost(
+        &self,
+        name: &str,
+        by: &str,
+        change: impl FnOnce(&mut VhostSettings) -> Result<(), AccessError>,
+    ) -> Result<Applied, AccessError> {
+        let _one_at_a_time = self.administration.lock();
+        let found = self.vhosts.get(name);
+        let found = found.ok_or_else(|| AccessError::NoSuchVhost(name.to_owned()))?;
+        let mut settings = (*found.settings()).clone();
+        change(&mut settings)?;
+        self.vhosts.put(name, settings, by)
     }
 
     /// Deletes a virtual host with all that is in it and all permissions in it,

@@ -44,6 +44,16 @@ impl Alarms {
         self.0.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether memory is short.
+    pub fn memory(&self) -> bool {
+        self.is_on(LOW_ON_MEMORY)
+    }
+
+    /// Whether the disk is.
+    pub fn disk(&self) -> bool {
+        self.is_on(LOW_ON_DISK)
+    }
+
     /// What publishers are told.
     pub fn reason(&self) -> &'static str {
         match self.0.load(Ordering::Relaxed) {

@@ -8,8 +8,10 @@
 )]
 
 mod access;
+mod administration;
 #[allow(dead_code, reason = "for tests to come")]
 mod broker;
 mod conventions;
+mod definitions;
 mod listing;
 mod ui;

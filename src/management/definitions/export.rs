@@ -32,7 +32,7 @@ pub fn whole(shared: &Shared, cluster: &str) -> Value {
     all.insert("explanation".into(), explanation.into());
     let users: Vec<_> = shared.access.users().iter().map(|one| user(one)).collect();
     all.insert("users".into(), users.into());
-    all.insert("vhosts".into(), vhosts.iter().map(|one| of(one)).collect());
+    all.insert("vhosts".into(), vhosts.iter().map(of).collect());
     all.insert("permissions".into(), permissions(shared));
     all.insert("topic_permissions".into(), topic_permissions(shared));
     all.insert("global_parameters".into(), global_parameters(shared));
