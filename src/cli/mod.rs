@@ -13,6 +13,7 @@ pub mod fields;
 pub mod format;
 mod get;
 mod health;
+pub mod import_config;
 mod logging;
 pub mod perf;
 mod progress;
@@ -33,6 +34,7 @@ use self::completion::CompletionCommand;
 use self::definitions::DefinitionsCommand;
 use self::get::GetCommand;
 use self::health::HealthCommand;
+use self::import_config::ImportConfigCommand;
 use self::perf::PerfCommand;
 use self::publish::PublishCommand;
 use self::resources::ResourceCommand;
@@ -90,6 +92,8 @@ enum Command {
     Store(StoreCommand),
     /// Load a broker, measure it, check that nothing was lost
     Perf(PerfCommand),
+    /// Translate a rabbitmq.conf into Harrier's configuration
+    ImportConfig(ImportConfigCommand),
     /// Print a script that has the shell complete commands and flags
     Completion(CompletionCommand),
 }
@@ -126,6 +130,7 @@ pub fn run(below: Below) -> ExitCode {
         Some(Command::Get(get)) => get.run(),
         Some(Command::Store(store)) => store.run(below.store),
         Some(Command::Perf(perf)) => perf.run(),
+        Some(Command::ImportConfig(import)) => import.run(),
         Some(Command::Completion(completion)) => completion.run(),
     };
     match outcome {

@@ -12,6 +12,7 @@ mod configuration;
 mod definitions;
 mod examples;
 mod fake_api;
+mod import_config;
 mod program;
 mod rendering;
 mod running;

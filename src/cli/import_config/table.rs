@@ -1,0 +1,507 @@
+//! What each key of `rabbitmq.conf` is here: one row a key or family of keys.
+
+use super::value::{self, Converted};
+
+/// What becomes of a key.
+#[derive(Clone, Copy)]
+pub(super) enum Meaning {
+    /// It sets this key, by way of the function.
+    Sets(&'static str, fn(&str) -> Converted),
+    /// It is part of something made of several keys.
+    Part(Part),
+    /// It is so in Harrier without being said.
+    Always(&'static str),
+    /// With this value it is so in Harrier, too; any other has no equivalent.
+    AlwaysIf(&'static [&'static str], &'static str),
+    /// There is none, and why.
+    Nothing(&'static str),
+}
+
+/// What is made of several keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// `listeners.tcp`: one address here.
+    Listener,
+    /// `listeners.tcp = none`.
+    Listeners,
+    /// `management.tcp.ip`.
+    ManagementIp,
+    /// `management.tcp.port`.
+    ManagementPort,
+    /// `loopback_users.NAME = true`.
+    LoopbackUser,
+    /// `loopback_users = none`.
+    LoopbackUsers,
+    /// `default_queue_type`, whose streams aren't here.
+    QueueType,
+}
+
+/// The meaning of `key`; `None` for one that isn't known.
+pub(super) fn meaning(key: &str) -> Option<Meaning> {
+    let matches = |pattern: &str| match pattern.strip_suffix(".**") {
+        Some(family) => key
+            .strip_prefix(family)
+            .is_some_and(|rest| rest.starts_with('.')),
+        None => key == pattern,
+    };
+    let row = ROWS
+        .iter()
+        .find(|(patterns, _)| patterns.iter().any(|pattern| matches(pattern)));
+    row.map(|(_, meaning)| *meaning)
+}
+
+/// Every key that a row sets.
+pub fn targets() -> impl Iterator<Item = &'static str> {
+    let rows = ROWS.iter().filter_map(|(_, meaning)| match meaning {
+        Meaning::Sets(key, _) => Some(*key),
+        _ => None,
+    });
+    rows.chain(["amqp", "http", "loopback_users", "default_queue_type"])
+}
+
+type Row = (&'static [&'static str], Meaning);
+
+use Meaning::{Always, AlwaysIf, Nothing, Part as PartOf, Sets};
+
+/// The first row that matches counts. `family.**` is every key below it.
+const ROWS: &[Row] = &[
+    // Who listens where.
+    (&["listeners.tcp"], PartOf(Part::Listeners)),
+    (&["listeners.tcp.**"], PartOf(Part::Listener)),
+    (
+        &["management.tcp.port", "management.listener.port"],
+        PartOf(Part::ManagementPort),
+    ),
+    (
+        &["management.tcp.ip", "management.listener.ip"],
+        PartOf(Part::ManagementIp),
+    ),
+    (
+        &[
+            "tcp_listen_options.**",
+            "num_acceptors.**",
+            "listeners.startup_delay",
+        ],
+        Always("sockets are set up for low latency, and one task serves each"),
+    ),
+    (
+        &["proxy_protocol"],
+        AlwaysIf(&["false"], "the PROXY protocol isn't spoken"),
+    ),
+    (
+        &["reverse_dns_lookups"],
+        AlwaysIf(&["false"], "addresses are never looked up"),
+    ),
+    // Users.
+    (&["default_user"], Sets("default_user", value::text)),
+    (&["default_pass"], Sets("default_pass", value::text)),
+    (&["default_vhost"], Sets("default_vhost", value::text)),
+    (&["default_queue_type"], PartOf(Part::QueueType)),
+    (
+        &["default_user_tags.administrator"],
+        AlwaysIf(
+            &["true"],
+            "the default user is an administrator; `harrier users tag` changes that",
+        ),
+    ),
+    (
+        &["default_user_tags.**"],
+        Nothing(
+            "the default user is an administrator and nothing else; `harrier users tag` changes that",
+        ),
+    ),
+    (
+        &[
+            "default_permissions.configure",
+            "default_permissions.read",
+            "default_permissions.write",
+        ],
+        AlwaysIf(
+            &[".*"],
+            "the default user may do everything in its vhost; `harrier permissions set` changes that",
+        ),
+    ),
+    (&["loopback_users"], PartOf(Part::LoopbackUsers)),
+    (&["loopback_users.**"], PartOf(Part::LoopbackUser)),
+    (
+        &["default_users.**"],
+        Nothing("users come from definitions (load_definitions) or `harrier users add`"),
+    ),
+    (
+        &["default_policies.**"],
+        Nothing("`harrier operator-policies set` makes it; definitions keep it"),
+    ),
+    (
+        &["default_limits.**"],
+        Nothing("`harrier limits set` makes it; definitions keep it"),
+    ),
+    (
+        &["auth_mechanisms.**"],
+        AlwaysIf(&["PLAIN", "AMQPLAIN"], "other mechanisms aren't offered"),
+    ),
+    (
+        &[
+            "auth_backends.1",
+            "auth_backends.1.authn",
+            "auth_backends.1.authz",
+        ],
+        AlwaysIf(
+            &["internal", "rabbit_auth_backend_internal"],
+            "users are Harrier's own",
+        ),
+    ),
+    (
+        &["auth_backends.**"],
+        Nothing("users are Harrier's own; there is no second place to look"),
+    ),
+    (
+        &["auth_ldap.**"],
+        Nothing("LDAP isn't asked; users are Harrier's own"),
+    ),
+    (
+        &["auth_http.**", "auth_cache.**"],
+        Nothing("no other service is asked; users are Harrier's own"),
+    ),
+    (
+        &["anonymous_login_user", "anonymous_login_pass"],
+        Nothing("everyone logs in with a name here"),
+    ),
+    (
+        &["password_hashing_module"],
+        AlwaysIf(
+            &["rabbit_password_hashing_sha256"],
+            "passwords are hashed with SHA-256; other hashes are taken from definitions",
+        ),
+    ),
+    (
+        &["credential_validator.**"],
+        Nothing("passwords are taken as they are given"),
+    ),
+    // Definitions.
+    (
+        &[
+            "load_definitions",
+            "management.load_definitions",
+            "definitions.local.path",
+        ],
+        Sets("load_definitions", value::text),
+    ),
+    (
+        &["definitions.import_backend"],
+        AlwaysIf(
+            &["local_filesystem", "local"],
+            "definitions come from a file",
+        ),
+    ),
+    (
+        &["definitions.skip_if_unchanged"],
+        Always("an import changes nothing that is as it says already"),
+    ),
+    (&["definitions.**"], Nothing("definitions come from a file")),
+    // Connections.
+    (&["heartbeat"], Sets("heartbeat", value::count)),
+    (&["frame_max"], Sets("frame_max", value::count)),
+    (
+        &["channel_max", "max_channels_per_connection"],
+        Sets("channel_max", |text| unlimited_zero(text, 65_535)),
+    ),
+    (
+        &["connection_max", "max_connections", "ranch_connection_max"],
+        Sets("connection_max", |text| value::count_or(text, 1_000_000)),
+    ),
+    (
+        &["handshake_timeout"],
+        Sets("handshake_timeout", value::count),
+    ),
+    (
+        &["max_message_size"],
+        Sets("max_message_size", value::count),
+    ),
+    (
+        &["consumer_timeout"],
+        Sets("consumer_timeout", |text| value::count_or(text, 0)),
+    ),
+    (
+        &["consumer_max_per_channel"],
+        Sets("consumer_max_per_channel", |text| {
+            value::count_or(text, 1_000_000)
+        }),
+    ),
+    (
+        &["initial_frame_max"],
+        Always("frames before tuning may have 8192 bytes"),
+    ),
+    (
+        &[
+            "channel_max_per_node",
+            "session_max_per_connection",
+            "link_max_per_session",
+        ],
+        Nothing("channels are limited per connection and per user"),
+    ),
+    (
+        &["channel_operation_timeout"],
+        Always("nothing waits for another process"),
+    ),
+    (
+        &["channel_tx_message_max"],
+        Nothing("a transaction is bounded by memory alone"),
+    ),
+    (
+        &["vhost_max"],
+        Nothing("the number of vhosts isn't limited"),
+    ),
+    // Memory and disk.
+    (
+        &[
+            "vm_memory_high_watermark.relative",
+            "vm_memory_high_watermark",
+        ],
+        Sets("vm_memory_high_watermark", value::share),
+    ),
+    (
+        &["vm_memory_high_watermark.absolute"],
+        Nothing(
+            "it is a share of the machine's or container's memory here: vm_memory_high_watermark = 0.6",
+        ),
+    ),
+    (
+        &["disk_free_limit.absolute", "disk_free_limit"],
+        Sets("disk_free_limit", value::octets),
+    ),
+    (
+        &["disk_free_limit.relative"],
+        Nothing("it is a number of bytes here: disk_free_limit = 134217728"),
+    ),
+    (
+        &[
+            "vm_memory_high_watermark_paging_ratio",
+            "vm_memory_calculation_strategy",
+            "memory_monitor_interval",
+            "total_memory_available_override_value",
+        ],
+        Always(
+            "messages are kept on disk, not in memory, and memory is what the process has resident",
+        ),
+    ),
+    (
+        &[
+            "background_gc_enabled",
+            "background_gc_target_interval",
+            "socket_writer.**",
+            "hipe_compile",
+            "erlang.**",
+            "sysmon_handler.**",
+            "default_worker_pool_size",
+            "delegate_count",
+        ],
+        Always("there is no virtual machine to tune"),
+    ),
+    // Logs.
+    (
+        &[
+            "log.console.level",
+            "log.file.level",
+            "log.level",
+            "log.default.level",
+        ],
+        Sets("log", value::level),
+    ),
+    (
+        &["log.console.formatter", "log.file.formatter"],
+        Sets("log_format", log_format),
+    ),
+    (
+        &["log.console"],
+        AlwaysIf(
+            &["true"],
+            "logs go to stderr, and from there wherever the service manager puts them",
+        ),
+    ),
+    (
+        &["log.journald"],
+        AlwaysIf(
+            &["true"],
+            "logs go to stderr, and under systemd to the journal",
+        ),
+    ),
+    (
+        &["log.file"],
+        AlwaysIf(
+            &["false"],
+            "logs go to stderr, and from there wherever the service manager puts them",
+        ),
+    ),
+    (
+        &["log.dir", "log.file.**"],
+        Nothing("logs go to stderr, and from there wherever the service manager puts them"),
+    ),
+    (
+        &["log.**"],
+        Nothing("logs go to stderr with one level for all of them"),
+    ),
+    // Queues.
+    (
+        &[
+            "queue_index_embed_msgs_below",
+            "msg_store_file_size_limit",
+            "message_store_shutdown_timeout",
+            "classic_queue.default_version",
+            "lazy_queue_explicit_gc_run_operation_threshold",
+        ],
+        Always("one log keeps the messages of all queues; its size is log_segment_size"),
+    ),
+    (
+        &["quorum_queue.property_equivalence.relaxed_checks_on_redeclaration"],
+        AlwaysIf(&["false"], "properties are compared"),
+    ),
+    (
+        &["quorum_queue.**", "raft.**"],
+        Nothing(
+            "one log keeps the messages of all queues, and there is one node; its size is log_segment_size",
+        ),
+    ),
+    (
+        &["queue_types.**"],
+        Nothing("classic and quorum queues are there, streams aren't"),
+    ),
+    (
+        &[
+            "exchange_types.**",
+            "channel_interceptor.**",
+            "message_interceptors.**",
+        ],
+        Nothing("there is nothing to plug in"),
+    ),
+    (
+        &["deprecated_features.permit.**"],
+        Always("what RabbitMQ deprecates works here"),
+    ),
+    (
+        &["trace_vhosts"],
+        Nothing("`harrier vhosts add NAME --tracing true` does it"),
+    ),
+    (
+        &["runtime_parameters.**"],
+        Nothing("the number of parameters isn't limited by kind"),
+    ),
+    // Several nodes.
+    (
+        &[
+            "cluster_formation.**",
+            "cluster_partition_handling",
+            "cluster_partition_handling.**",
+            "cluster_keepalive_interval",
+            "cluster_name",
+            "cluster_tags.**",
+            "node_tags.**",
+            "cluster_queue_limit",
+            "cluster_exchange_limit",
+            "net_ticktime",
+            "distribution.**",
+            "kernel.**",
+            "metadata_store.**",
+            "mirroring_sync_batch_size",
+            "mirroring_sync_max_throughput",
+            "mnesia_table_loading_retry_limit",
+            "mnesia_table_loading_retry_timeout",
+            "queue_leader_locator",
+            "queue_master_locator",
+            "prevent_startup_if_node_was_reset",
+            "consumer_disconnected_timeout",
+            "vhost_restart_strategy",
+        ],
+        Nothing("there is one node"),
+    ),
+    // Encryption.
+    (&["listeners.ssl"], AlwaysIf(&["none"], "TLS isn't served")),
+    (
+        &[
+            "listeners.ssl.**",
+            "ssl_options.**",
+            "ssl_handshake_timeout",
+            "ssl_cert_login_from",
+            "ssl_cert_login_san_type",
+            "ssl_cert_login_san_index",
+            "ssl_allow_poodle_attack",
+            "trust_store.**",
+        ],
+        Nothing("TLS isn't served"),
+    ),
+    (
+        &["amqp_client.**", "amqp10_client.**"],
+        Nothing("what Harrier connects to is said of each shovel"),
+    ),
+    // The management API and metrics.
+    (
+        &["management.rates_mode"],
+        AlwaysIf(
+            &["basic"],
+            "rates are kept per queue, exchange, channel and connection",
+        ),
+    ),
+    (
+        &[
+            "collect_statistics",
+            "collect_statistics_interval",
+            "management.db_cache_multiplier",
+            "management.delegate_count",
+            "management_agent.**",
+            "management.sample_retention_policies.**",
+        ],
+        Always("figures are read when they are asked for"),
+    ),
+    (
+        &["management.**", "http_dispatch.**"],
+        Nothing("the management API has no such setting"),
+    ),
+    (
+        &["prometheus.**"],
+        Nothing("metrics aren't served apart from the management API"),
+    ),
+    (&["auth_oauth2.**"], Nothing("tokens aren't taken")),
+    // Other protocols, plugins.
+    (&["mqtt.**", "web_mqtt.**"], Nothing("MQTT isn't spoken")),
+    (&["stomp.**", "web_stomp.**"], Nothing("STOMP isn't spoken")),
+    (&["stream.**"], Nothing("streams aren't there")),
+    (
+        &["shovel.**"],
+        Nothing("what a shovel does is said of each of them"),
+    ),
+    (
+        &[
+            "federation.**",
+            "exchange_federation.**",
+            "queue_federation.**",
+        ],
+        Nothing("there is no federation; a shovel moves messages"),
+    ),
+    (&["tracing.**"], Nothing("traces aren't written to files")),
+    (
+        &["event_exchange.**"],
+        Always("events are published when something is bound to amq.rabbitmq.event"),
+    ),
+    (
+        &["aws.**", "consul.**"],
+        Nothing("no other service is asked"),
+    ),
+    (
+        &["motd_file", "product.**", "credentials_obfuscation.**"],
+        Always("it changes nothing for clients"),
+    ),
+];
+
+fn unlimited_zero(text: &str, unlimited: i64) -> Converted {
+    match text {
+        "0" => Ok(toml::Value::Integer(unlimited)),
+        _ => value::count_or(text, unlimited),
+    }
+}
+
+fn log_format(text: &str) -> Converted {
+    match text {
+        "json" => value::text("json"),
+        "plaintext" => value::text("text"),
+        _ => Err(format!("expected json or plaintext, found `{text}`")),
+    }
+}
