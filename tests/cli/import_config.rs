@@ -59,6 +59,26 @@ default_pass = encrypted:SGFycmllcg==
 hartbeat = 5
 ";
 
+/// Clients with certificates, one certificate for both listeners.
+const ENCRYPTED: &str = "\
+listeners.tcp = none
+listeners.ssl.default = 5671
+listeners.ssl.other = 10.0.0.1:5681
+ssl_options.cacertfile = /etc/rabbitmq/ca.pem
+ssl_options.certfile = /etc/rabbitmq/server.pem
+ssl_options.keyfile = /etc/rabbitmq/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+ssl_options.versions.1 = tlsv1.3
+ssl_options.versions.2 = tlsv1.1
+ssl_cert_login_from = common_name
+auth_mechanisms.1 = EXTERNAL
+auth_mechanisms.2 = RABBIT-CR-DEMO
+management.ssl.port = 15671
+management.ssl.certfile = /etc/rabbitmq/server.pem
+management.ssl.keyfile = /etc/rabbitmq/other.key
+";
+
 /// The file, and what the program makes of it.
 fn import(text: &str, flags: &[&str]) -> (TempDir, PathBuf, Outcome) {
     let directory = tempdir().unwrap();
@@ -169,8 +189,46 @@ fn values_that_make_no_sense_here_are_told_with_the_reason() {
 }
 
 #[test]
+fn encryption_stays_encryption() {
+    let set = settings(ENCRYPTED);
+    let text = |key: &str| set[key].as_str().unwrap_or_default();
+    assert_eq!(
+        (text("amqps"), text("https")),
+        ("0.0.0.0:5671", "0.0.0.0:15671")
+    );
+    assert_eq!(text("ssl_cert_login_from"), "common_name");
+    assert_eq!(set["auth_mechanisms"].as_array().unwrap().len(), 1);
+    let options = set["ssl_options"].as_table().unwrap();
+    assert_eq!(
+        options["certfile"].as_str(),
+        Some("/etc/rabbitmq/server.pem")
+    );
+    assert_eq!(options["fail_if_no_peer_cert"].as_bool(), Some(true));
+    assert_eq!(options["versions"].as_array().unwrap().len(), 1);
+    let without = without(ENCRYPTED);
+    let keys: Vec<&str> = without.iter().map(|(key, _)| &**key).collect();
+    let expected = [
+        "listeners.tcp",
+        "listeners.ssl.other",
+        "ssl_options.versions.2",
+        "auth_mechanisms.2",
+        "management.ssl.keyfile",
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
+fn a_listener_without_its_certificate_is_left_out() {
+    let alone = "listeners.ssl.default = 5671\nheartbeat = 30\n";
+    let set = settings(alone);
+    assert!(!set.contains_key("amqps"), "{set}");
+    assert!(set.contains_key("heartbeat"), "{set}");
+    assert!(without(alone)[0].1.contains("ssl_options.certfile"));
+}
+
+#[test]
 fn every_key_is_told_once() {
-    for text in [CONTAINER, CLUSTER, TUNED] {
+    for text in [CONTAINER, CLUSTER, TUNED, ENCRYPTED] {
         let entries = parse("rabbitmq.conf", text).unwrap();
         let translation = Translation::of(&entries);
         let listed = translation.without.len() + translation.always.len();

@@ -17,6 +17,7 @@ pub use self::translation::{Remark, Setting, Translation};
 use super::Failure;
 use super::config_file::Keys;
 use super::format::{Format, print};
+use super::tls_keys;
 
 /// Translate a rabbitmq.conf into Harrier's configuration.
 #[derive(Debug, Args)]
@@ -100,7 +101,8 @@ fn drop_refused(translation: &mut Translation, entries: &[Entry]) -> Result<(), 
         };
         let why = accepted(&format!("{kept}{key} = {}\n", setting.value));
         let why = why.err().unwrap_or_default();
-        let entry = entries.iter().rev().find(|entry| entry.key == setting.from);
+        let of = |entry: &&Entry| entry.key.starts_with(&setting.from);
+        let entry = entries.iter().rev().find(of);
         let entry = entry
             .cloned()
             .ok_or_else(|| Failure::Failed(format!("{key} can't be {}: {why}", setting.value)))?;
@@ -112,10 +114,10 @@ fn drop_refused(translation: &mut Translation, entries: &[Entry]) -> Result<(), 
 /// Whether Harrier would start with this configuration.
 fn accepted(text: &str) -> Result<(), String> {
     let keys: Keys = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    match keys.resolve() {
-        Ok(_) => Ok(()),
-        Err(Failure::Usage(why) | Failure::Failed(why)) => Err(why),
-    }
+    let checked = keys
+        .resolve()
+        .and_then(|(config, _)| tls_keys::check(&config));
+    checked.map_err(|(Failure::Usage(why) | Failure::Failed(why))| why)
 }
 
 fn json(translation: &Translation) -> Value {

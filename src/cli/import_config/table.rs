@@ -24,10 +24,22 @@ pub(super) enum Part {
     Listener,
     /// `listeners.tcp = none`.
     Listeners,
+    /// `listeners.ssl`: one address here.
+    TlsListener,
     /// `management.tcp.ip`.
     ManagementIp,
     /// `management.tcp.port`.
     ManagementPort,
+    /// `management.ssl.ip`.
+    ManagementTlsIp,
+    /// `management.ssl.port`.
+    ManagementTlsPort,
+    /// `management.ssl.certfile` and `keyfile`, which serve AMQP here, too.
+    ManagementTlsFile,
+    /// `ssl_options.versions.N`.
+    TlsVersion,
+    /// `auth_mechanisms.N`.
+    Mechanism,
     /// `loopback_users.NAME = true`.
     LoopbackUser,
     /// `loopback_users = none`.
@@ -56,7 +68,16 @@ pub fn targets() -> impl Iterator<Item = &'static str> {
         Meaning::Sets(key, _) => Some(*key),
         _ => None,
     });
-    rows.chain(["amqp", "http", "loopback_users", "default_queue_type"])
+    rows.chain([
+        "amqp",
+        "amqps",
+        "auth_mechanisms",
+        "default_queue_type",
+        "http",
+        "https",
+        "loopback_users",
+        "ssl_options.versions",
+    ])
 }
 
 type Row = (&'static [&'static str], Meaning);
@@ -135,10 +156,7 @@ const ROWS: &[Row] = &[
         &["default_limits.**"],
         Nothing("`harrier limits set` makes it; definitions keep it"),
     ),
-    (
-        &["auth_mechanisms.**"],
-        AlwaysIf(&["PLAIN", "AMQPLAIN"], "other mechanisms aren't offered"),
-    ),
+    (&["auth_mechanisms.**"], PartOf(Part::Mechanism)),
     (
         &[
             "auth_backends.1",
@@ -414,19 +432,95 @@ const ROWS: &[Row] = &[
         Nothing("there is one node"),
     ),
     // Encryption.
-    (&["listeners.ssl"], AlwaysIf(&["none"], "TLS isn't served")),
+    (
+        &["listeners.ssl"],
+        AlwaysIf(&["none"], "TLS isn't served unless amqps is an address"),
+    ),
+    (&["listeners.ssl.**"], PartOf(Part::TlsListener)),
+    (
+        &["ssl_options.cacertfile"],
+        Sets("ssl_options.cacertfile", value::text),
+    ),
+    (
+        &["ssl_options.certfile"],
+        Sets("ssl_options.certfile", value::text),
+    ),
+    (
+        &["ssl_options.keyfile"],
+        Sets("ssl_options.keyfile", value::text),
+    ),
+    (
+        &["ssl_options.verify"],
+        Sets("ssl_options.verify", value::text),
+    ),
+    (
+        &["ssl_options.fail_if_no_peer_cert"],
+        Sets("ssl_options.fail_if_no_peer_cert", value::flag),
+    ),
+    (&["ssl_options.versions.**"], PartOf(Part::TlsVersion)),
+    (
+        &["ssl_options.password"],
+        Nothing("the private key must not be encrypted: guard its file instead"),
+    ),
     (
         &[
-            "listeners.ssl.**",
-            "ssl_options.**",
-            "ssl_handshake_timeout",
-            "ssl_cert_login_from",
-            "ssl_cert_login_san_type",
-            "ssl_cert_login_san_index",
+            "ssl_options.depth",
+            "ssl_options.client_renegotiation",
+            "ssl_options.secure_renegotiate",
+            "ssl_options.reuse_session",
+            "ssl_options.reuse_sessions",
+            "ssl_options.honor_cipher_order",
+            "ssl_options.honor_ecc_order",
+            "ssl_options.bypass_pem_cache",
+            "ssl_options.log_level",
+            "ssl_options.log_alert",
             "ssl_allow_poodle_attack",
-            "trust_store.**",
+            "ssl_handshake_timeout",
         ],
-        Nothing("TLS isn't served"),
+        Always("the choices left are safe ones, and changed files are read again"),
+    ),
+    (
+        &["ssl_options.**", "trust_store.**"],
+        Nothing(
+            "certificates and keys are PEM files, ciphers aren't chosen, revocation isn't asked for",
+        ),
+    ),
+    (
+        &["ssl_cert_login_from"],
+        Sets("ssl_cert_login_from", value::text),
+    ),
+    (
+        &["ssl_cert_login_san_type"],
+        Sets("ssl_cert_login_san_type", value::text),
+    ),
+    (
+        &["ssl_cert_login_san_index"],
+        Sets("ssl_cert_login_san_index", value::count),
+    ),
+    (&["management.ssl.port"], PartOf(Part::ManagementTlsPort)),
+    (&["management.ssl.ip"], PartOf(Part::ManagementTlsIp)),
+    (
+        &["management.ssl.certfile", "management.ssl.keyfile"],
+        PartOf(Part::ManagementTlsFile),
+    ),
+    (
+        &[
+            "management.ssl.cacertfile",
+            "management.ssl.verify",
+            "management.ssl.fail_if_no_peer_cert",
+            "management.ssl.depth",
+        ],
+        Nothing(
+            "the management API asks nobody for a certificate; what is between the server's and its root belongs into ssl_options.certfile",
+        ),
+    ),
+    (
+        &["management.ssl.versions.**"],
+        Nothing("ssl_options.versions holds for the management API, too"),
+    ),
+    (
+        &["management.ssl.password"],
+        Nothing("the private key must not be encrypted: guard its file instead"),
     ),
     (
         &["amqp_client.**", "amqp10_client.**"],

@@ -35,8 +35,25 @@ pub struct Translation {
     pub always: Vec<Remark>,
     /// What has no equivalent.
     pub without: Vec<Remark>,
+    parts: Parts,
+}
+
+/// What waits for other entries to become a setting.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Parts {
     loopback_users: Option<Vec<String>>,
-    management: (Option<Entry>, Option<Entry>),
+    mechanisms: Vec<String>,
+    versions: Vec<String>,
+    management: Endpoint,
+    management_tls: Endpoint,
+    management_files: Vec<Entry>,
+}
+
+/// An address given by two keys.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Endpoint {
+    ip: Option<Entry>,
+    port: Option<Entry>,
 }
 
 impl Translation {
@@ -95,42 +112,28 @@ impl Translation {
     }
 
     fn take_part(&mut self, part: Part, entry: &Entry) {
+        let parts = &mut self.parts;
         match part {
             Part::Listeners => self.without(
                 entry,
                 "AMQP is always served; on an address that nobody reaches, if need be",
             ),
-            Part::Listener if self.settings.contains_key("amqp") => self.without(
-                entry,
-                "AMQP is served on one address; 0.0.0.0 and [::] are all of a machine's",
-            ),
-            Part::Listener => match value::listener(&entry.value) {
-                Ok(value) => self.set("amqp", value, entry),
-                Err(why) => self.without(entry, &why),
+            Part::Listener => self.listener("amqp", entry),
+            Part::TlsListener => self.listener("amqps", entry),
+            Part::ManagementIp => parts.management.ip = Some(entry.clone()),
+            Part::ManagementPort => parts.management.port = Some(entry.clone()),
+            Part::ManagementTlsIp => parts.management_tls.ip = Some(entry.clone()),
+            Part::ManagementTlsPort => parts.management_tls.port = Some(entry.clone()),
+            Part::ManagementTlsFile => parts.management_files.push(entry.clone()),
+            Part::LoopbackUsers | Part::LoopbackUser => self.loopback_user(part, entry),
+            Part::TlsVersion => match &*entry.value {
+                "tlsv1.3" | "tlsv1.2" => parts.versions.push(entry.value.clone()),
+                _ => self.without(entry, "expected tlsv1.3 or tlsv1.2; older ones aren't safe"),
             },
-            Part::ManagementIp => self.management.0 = Some(entry.clone()),
-            Part::ManagementPort => self.management.1 = Some(entry.clone()),
-            Part::LoopbackUsers => {
-                self.loopback_users.get_or_insert_default();
-                if entry.value != "none" {
-                    self.without(
-                        entry,
-                        "expected none; users are named by loopback_users.NAME",
-                    );
-                }
-            }
-            Part::LoopbackUser => {
-                let users = self.loopback_users.get_or_insert_default();
-                let name = entry
-                    .key
-                    .strip_prefix("loopback_users.")
-                    .unwrap_or_default();
-                match value::boolean(&entry.value) {
-                    Ok(true) => users.push(name.to_owned()),
-                    Ok(false) => {}
-                    Err(why) => self.without(entry, &why),
-                }
-            }
+            Part::Mechanism => match &*entry.value {
+                "PLAIN" | "AMQPLAIN" | "EXTERNAL" => parts.mechanisms.push(entry.value.clone()),
+                _ => self.without(entry, "expected PLAIN, AMQPLAIN or EXTERNAL"),
+            },
             Part::QueueType => match &*entry.value {
                 "classic" | "quorum" => {
                     self.set("default_queue_type", entry.value.clone().into(), entry);
@@ -143,23 +146,93 @@ impl Translation {
         }
     }
 
-    fn finish(&mut self) {
-        if let Some(users) = self.loopback_users.take() {
-            let users = users.into_iter().map(Value::String).collect();
-            self.put("loopback_users", Value::Array(users), "loopback_users");
+    fn listener(&mut self, key: &str, entry: &Entry) {
+        if self.settings.contains_key(key) {
+            let why = format!("{key} is one address; 0.0.0.0 and [::] are all of a machine's");
+            return self.without(entry, &why);
         }
-        let (ip, port) = std::mem::take(&mut self.management);
-        if let Some(entry) = ip.as_ref().or(port.as_ref()) {
-            let host = ip.as_ref().map_or("0.0.0.0", |ip| &ip.value);
-            let port = port.as_ref().map_or("15672", |port| &port.value);
-            match value::address(host, port) {
-                Ok(address) => self.put("http", address, "management.tcp"),
-                Err(why) => self.without(entry, &why),
+        match value::listener(&entry.value) {
+            Ok(value) => self.set(key, value, entry),
+            Err(why) => self.without(entry, &why),
+        }
+    }
+
+    fn loopback_user(&mut self, part: Part, entry: &Entry) {
+        let users = self.parts.loopback_users.get_or_insert_default();
+        if part == Part::LoopbackUsers {
+            if entry.value != "none" {
+                self.without(
+                    entry,
+                    "expected none; users are named by loopback_users.NAME",
+                );
+            }
+            return;
+        }
+        let name = entry
+            .key
+            .strip_prefix("loopback_users.")
+            .unwrap_or_default();
+        match value::boolean(&entry.value) {
+            Ok(true) => users.push(name.to_owned()),
+            Ok(false) => {}
+            Err(why) => self.without(entry, &why),
+        }
+    }
+
+    fn finish(&mut self) {
+        let parts = std::mem::take(&mut self.parts);
+        if let Some(users) = parts.loopback_users {
+            self.put("loopback_users", list(users), "loopback_users");
+        }
+        for (key, from, found) in [
+            ("auth_mechanisms", "auth_mechanisms", parts.mechanisms),
+            (
+                "ssl_options.versions",
+                "ssl_options.versions",
+                parts.versions,
+            ),
+        ] {
+            if !found.is_empty() {
+                self.put(key, list(found), from);
             }
         }
+        for entry in &parts.management_files {
+            self.management_file(entry);
+        }
+        self.endpoint("http", "management.tcp", "15672", &parts.management);
+        self.endpoint("https", "management.ssl", "15671", &parts.management_tls);
         if !self.settings.contains_key("amqp") {
             let why = "RabbitMQ is open to all machines unless told otherwise";
             self.put("amqp", "0.0.0.0:5672".into(), why);
+        }
+    }
+
+    fn endpoint(&mut self, key: &str, from: &str, usual: &str, given: &Endpoint) {
+        let Some(entry) = given.ip.as_ref().or(given.port.as_ref()) else {
+            return;
+        };
+        let host = given.ip.as_ref().map_or("0.0.0.0", |ip| &ip.value);
+        let port = given.port.as_ref().map_or(usual, |port| &port.value);
+        match value::address(host, port) {
+            Ok(address) => self.put(key, address, from),
+            Err(why) => self.without(entry, &why),
+        }
+    }
+
+    /// RabbitMQ may have another certificate for its management API.
+    fn management_file(&mut self, entry: &Entry) {
+        let file = entry.key.rsplit('.').next().unwrap_or_default();
+        let key = format!("ssl_options.{file}");
+        match self.settings.get(&key).map(|setting| &setting.value) {
+            None => self.set(&key, entry.value.clone().into(), entry),
+            Some(Value::String(there)) if *there == entry.value => {
+                let why = format!("{key} is for the management API, too");
+                self.always.push(remark(entry, why));
+            }
+            Some(_) => {
+                let why = format!("{key} is another, and one certificate serves both here");
+                self.without(entry, &why);
+            }
         }
     }
 
@@ -206,6 +279,10 @@ impl Translation {
         }
         text
     }
+}
+
+fn list(texts: Vec<String>) -> Value {
+    Value::Array(texts.into_iter().map(Value::String).collect())
 }
 
 fn remark(entry: &Entry, why: impl Into<String>) -> Remark {

@@ -93,6 +93,11 @@ pub(super) fn address(host: &str, port: &str) -> Converted {
     text(&std::net::SocketAddr::new(host, port).to_string())
 }
 
+/// Whether.
+pub(super) fn flag(value: &str) -> Converted {
+    boolean(value).map(Value::Boolean)
+}
+
 pub(super) fn boolean(value: &str) -> Result<bool, String> {
     match value {
         "true" | "on" | "yes" => Ok(true),
