@@ -98,8 +98,16 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let answer =
         |management: Management| tokio::spawn(management.run(Arc::clone(&api), ended.clone()));
     let answering: Vec<_> = managements.into_iter().map(answer).collect();
+    let shovels = Arc::clone(&api.shovels);
+    shovels.start();
     announce(&ready_line(&api.listeners));
-    server.run(stop).await;
+    server
+        .run(async {
+            stop.await;
+            // Clients of this broker, they end before it does.
+            shovels.stop().await;
+        })
+        .await;
     drop(end);
     for answers in answering {
         // They end by themselves, but for a panic, which is logged.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use super::shovel::Shovels;
 use crate::base::clock::Now;
 use crate::base::ids::Batch;
 use crate::server::shared::{CLUSTER_NAME, Shared};
@@ -18,6 +19,8 @@ pub struct Api {
     pub listeners: Vec<Listener>,
     /// When it was started.
     pub started: Now,
+    /// What moves messages from and to it.
+    pub shovels: Arc<Shovels>,
 }
 
 /// An address that something is served on.
@@ -35,7 +38,9 @@ impl Api {
     /// What handlers of the broker behind `shared` share.
     pub fn new(shared: Arc<Shared>, listeners: Vec<Listener>) -> Self {
         let started = shared.now();
+        let shovels = Shovels::new(Arc::clone(&shared));
         Self {
+            shovels,
             shared,
             listeners,
             started,

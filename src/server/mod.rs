@@ -19,6 +19,7 @@ mod consuming;
 mod events;
 mod flow;
 mod herald;
+mod insider;
 mod listener;
 mod methods;
 mod outbox;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::flow::Alarms;
+use super::insider::Insiders;
 use super::parameters::ParameterChanges;
 use super::roster::Roster;
 use super::seats::Seats;
@@ -50,6 +51,7 @@ pub struct Shared {
     pub alarms: Alarms,
     /// Gives the system back what the calling thread's allocator keeps unused.
     pub release_memory: fn(),
+    pub(super) insiders: Insiders,
     clock: SystemClock,
     stopping: AtomicBool,
     last_connection: AtomicU64,
@@ -82,6 +84,7 @@ impl Shared {
             parameter_changes: ParameterChanges::default(),
             alarms: Alarms::default(),
             release_memory: || {},
+            insiders: Insiders::default(),
             clock: SystemClock::new(),
             stopping: AtomicBool::new(false),
             last_connection: AtomicU64::new(0),

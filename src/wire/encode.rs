@@ -94,6 +94,23 @@ pub fn deliver(out: &mut BytesMut, arguments: &DeliverArguments<'_>) {
     out.put_u8(FRAME_END);
 }
 
+/// Appends the method frame of a `basic.publish` whose names need not be UTF-8,
+/// as those of a message that another broker has sent.
+pub fn publish(
+    out: &mut BytesMut,
+    channel: u16,
+    exchange: &[u8],
+    routing_key: &[u8],
+    mandatory: bool,
+) {
+    frame(out, FrameKind::Method, channel, |out| {
+        out.put_slice(&[0, 60, 0, 40, 0, 0]);
+        put_short_octets(out, exchange);
+        put_short_octets(out, routing_key);
+        out.put_u8(u8::from(mandatory));
+    });
+}
+
 fn put_head(out: &mut BytesMut, kind: FrameKind, channel: u16, size: usize) {
     out.put_u8(kind.octet());
     out.put_u16(channel);

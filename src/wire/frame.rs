@@ -1,10 +1,10 @@
 //! Frames: found by their head, cut out whole, looked into once.
 
 use crate::base::limits::FRAME_OVERHEAD;
-use nom::number::complete::{be_u16, be_u64};
+use nom::number::complete::{be_u8, be_u16, be_u32, be_u64};
 
 use super::error::{DecodeError, complete};
-use super::parse::Parsed;
+use super::parse::{Parsed, short_octets};
 
 /// The octet that ends each frame.
 pub const FRAME_END: u8 = 0xCE;
@@ -195,6 +195,43 @@ impl<'a> ContentHeader<'a> {
                 properties,
             };
             Ok((&[], header))
+        })
+    }
+}
+
+/// The payload of a `basic.deliver`, whose names need not be UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// The delivery tag.
+    pub tag: u64,
+    /// The exchange it was published to.
+    pub exchange: &'a [u8],
+    /// The routing key it was published with.
+    pub routing_key: &'a [u8],
+}
+
+impl<'a> Delivery<'a> {
+    /// Class and method id of what this is the payload of.
+    pub const IDS: (u16, u16) = (60, 60);
+
+    /// Parses the payload of such a method frame.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the arguments don't fill the payload exactly.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        complete(payload, |input| -> Parsed<'a, Self> {
+            let (rest, _ids) = be_u32(input)?;
+            let (rest, _consumer) = short_octets(rest)?;
+            let (rest, tag) = be_u64(rest)?;
+            let (rest, _redelivered) = be_u8(rest)?;
+            let (rest, exchange) = short_octets(rest)?;
+            let (rest, routing_key) = short_octets(rest)?;
+            let delivery = Self {
+                tag,
+                exchange,
+                routing_key,
+            };
+            Ok((rest, delivery))
         })
     }
 }

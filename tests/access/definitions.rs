@@ -28,7 +28,8 @@ const EXPORTED: &str = r##"{
  "permissions":[{"user":"ann","vhost":"v","configure":".*","write":"^(?!amq\\.)","read":""}],
  "topic_permissions":[{"user":"ann","vhost":"v","exchange":"x","write":"^{username}","read":".*"}],
  "parameters":[{"component":"vhost-limits","vhost":"/","name":"limits","value":{"max-connections":9}},
-               {"component":"shovel","vhost":"/","name":"s","value":{}}],
+               {"component":"shovel","vhost":"/","name":"s","value":{"src-protocol":"amqp10",
+                "src-uri":"amqp://h","src-address":"a","dest-uri":"amqp://","dest-queue":"b"}}],
  "global_parameters":[{"name":"cluster_tags","value":[]}],
  "policies":[{"vhost":"/","name":"p1","pattern":"^hq","apply-to":"queues","definition":{"max-length":10},"priority":2}],
  "queues":[

@@ -11,6 +11,9 @@ use crate::wire::Refusal;
 /// The name that permissions know the default exchange by.
 const DEFAULT_EXCHANGE: &str = "amq.default";
 
+/// The pattern that every name fits.
+const ALL: &str = ".*";
+
 /// What is permitted to a user in a virtual host, looked up.
 #[derive(Debug, Default)]
 pub(super) struct Rights {
@@ -31,6 +34,8 @@ pub struct Grants {
     vhost: Arc<str>,
     generation: u64,
     rights: Rights,
+    /// They are nobody's to change.
+    fixed: bool,
 }
 
 impl Grants {
@@ -44,6 +49,25 @@ impl Grants {
             vhost,
             generation,
             rights,
+            fixed: false,
+        }
+    }
+
+    /// Those of the broker itself: everything, whatever becomes of users.
+    pub(super) fn all(access: Arc<Access>, user: Arc<str>, vhost: Arc<str>) -> Self {
+        let generation = access.generation();
+        let rights = Rights {
+            permissions: Some(Arc::new(Permissions::kept(ALL, ALL, ALL))),
+            topics: Vec::new(),
+            impersonates: true,
+        };
+        Self {
+            access,
+            user,
+            vhost,
+            generation,
+            rights,
+            fixed: true,
         }
     }
 
@@ -60,7 +84,7 @@ impl Grants {
 
     fn rights(&mut self) -> &Rights {
         let generation = self.access.generation();
-        if generation != self.generation {
+        if generation != self.generation && !self.fixed {
             self.rights = self.access.rights(&self.user, &self.vhost);
             self.generation = generation;
         }

@@ -322,6 +322,11 @@ impl Access {
         Grants::new(Arc::clone(self), Arc::clone(user), Arc::clone(vhost))
     }
 
+    /// What the broker itself may do in `vhost` under the name `user`: all there is.
+    pub fn all_grants(self: &Arc<Self>, user: &Arc<str>, vhost: &Arc<str>) -> Grants {
+        Grants::all(Arc::clone(self), Arc::clone(user), Arc::clone(vhost))
+    }
+
     fn rights(&self, user: &str, vhost: &str) -> Rights {
         self.rules.read().rights(user, vhost)
     }
