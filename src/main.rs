@@ -11,7 +11,9 @@ use harrier::broker::store::{Remainder, Store, Stored};
 use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
-use harrier::management::{Api, Encrypted, Envelope, Listener, Management, Plain, definitions};
+use harrier::management::{
+    Api, Encrypted, Envelope, Listener, Management, Plain, definitions, rates,
+};
 use harrier::server::Server;
 use harrier::server::auth;
 use harrier::server::shared::Shared;
@@ -97,6 +99,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let (end, ended) = watch::channel(false);
     let answer =
         |management: Management| tokio::spawn(management.run(Arc::clone(&api), ended.clone()));
+    // Nobody asks how fast anything goes where nothing answers.
+    let sampling = (!managements.is_empty()).then(|| tokio::spawn(rates::run(Arc::clone(&api))));
     let answering: Vec<_> = managements.into_iter().map(answer).collect();
     let shovels = Arc::clone(&api.shovels);
     shovels.start();
@@ -109,6 +113,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
         })
         .await;
     drop(end);
+    if let Some(sampling) = sampling {
+        sampling.abort();
+    }
     for answers in answering {
         // They end by themselves, but for a panic, which is logged.
         let _ended = answers.await;

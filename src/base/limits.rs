@@ -127,3 +127,7 @@ pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Rows of a page, unless said, and at most.
 pub const PAGE_SIZES: (usize, usize) = (100, 500);
+/// The time between two looks at all counters.
+pub const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
+/// Octets of the history of counters before less far back is kept.
+pub const RATES_BYTES_MAX: usize = 64 * 1024 * 1024;

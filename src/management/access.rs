@@ -25,8 +25,10 @@ use base64::prelude::BASE64_STANDARD;
 use super::api::Api;
 use super::reply::ApiError;
 use crate::broker::access::{ADMINISTRATOR, Grants, User};
+use crate::broker::queue::Queue;
 use crate::broker::vhost::Vhost;
 use crate::server::auth::{LoginRefused, Proof, log_in};
+use crate::server::direct::Direct;
 use crate::server::shared::Shared;
 
 /// Where a request comes from.
@@ -190,6 +192,21 @@ pub struct InVhost {
     pub acting: Acting,
     /// The virtual host.
     pub vhost: Arc<Vhost>,
+}
+
+impl InVhost {
+    /// A queue of the virtual host.
+    ///
+    /// # Errors
+    /// 404 when there is none of that name.
+    pub fn queue(&self, name: &str) -> Result<Arc<Queue>, ApiError> {
+        self.vhost.queue_named(name).ok_or_else(ApiError::not_found)
+    }
+
+    /// What the user does there.
+    pub fn direct(&self, api: &Api) -> Direct {
+        Direct::new(&api.shared, &self.vhost, self.acting.grants(&self.vhost))
+    }
 }
 
 impl FromRequestParts<Arc<Api>> for InVhost {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use super::rates::Rates;
 use super::shovel::Shovels;
 use crate::base::clock::Now;
 use crate::base::ids::Batch;
@@ -17,6 +18,8 @@ pub struct Api {
     pub shared: Arc<Shared>,
     /// Where it is served.
     pub listeners: Vec<Listener>,
+    /// How fast counters move.
+    pub rates: Rates,
     /// When it was started.
     pub started: Now,
     /// What moves messages from and to it.
@@ -43,6 +46,7 @@ impl Api {
             shovels,
             shared,
             listeners,
+            rates: Rates::default(),
             started,
         }
     }

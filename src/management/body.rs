@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::reply::ApiError;
 
@@ -83,7 +83,7 @@ impl Body {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(Value::String(text)) if text == "true" => Ok(Some(true)),
             Some(Value::String(text)) if text == "false" => Ok(Some(false)),
-            Some(other) => Err(unexpected(key, "a boolean", other)),
+            Some(other) => Err(ApiError::because(json!(["not_boolean", other]))),
         }
     }
 
@@ -101,7 +101,7 @@ impl Body {
         };
         match number {
             Some(number) => Ok(Some(number)),
-            None => Err(unexpected(key, "an integer", value)),
+            None => Err(ApiError::because(json!(["not_integer", value]))),
         }
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::access::Viewer;
 use super::api::{Api, Listener};
+use super::counters::{self, CHANNEL, CHURN, NODE_CHANNELS, NODE_CHURN, QUEUE, QUEUE_LENGTHS};
 use super::listing::Listing;
+use super::rates::{Ages, Subject};
 use super::reply::{Reply, found, merge};
 use super::routes::Routes;
 use super::totals::Totals;
@@ -59,22 +61,23 @@ async fn version(_: Viewer) -> Reply {
     found(COMPATIBLE_VERSION.into())
 }
 
-async fn overview(State(api): State<Arc<Api>>, Viewer(acting): Viewer, listing: Listing) -> Reply {
+async fn overview(
+    State(api): State<Arc<Api>>,
+    Viewer(acting): Viewer,
+    ages: Ages,
+    listing: Listing,
+) -> Reply {
     let vhosts = acting.visible_vhosts();
     let totals = Totals::of(&vhosts);
     let exchanges: usize = vhosts.iter().map(|vhost| vhost.exchanges().len()).sum();
     let mut overview = identity(&api);
     let more = json!({
-        "message_stats": {},
-        "churn_rates": {
-            "connection_created": 0, "connection_closed": 0,
-            "channel_created": 0, "channel_closed": 0,
-            "queue_declared": 0, "queue_created": 0, "queue_deleted": 0,
-        },
-        "queue_totals": totals.messages(),
+        "message_stats": message_stats(&api, ages),
+        "churn_rates": churn(&api, ages),
+        "queue_totals": queue_totals(&api, &totals, ages),
         "object_totals": {
-            "connections": api.shared.connections(),
-            "channels": 0,
+            "connections": api.shared.roster.len(),
+            "channels": channels(&api),
             "consumers": totals.consumers,
             "queues": totals.queues,
             "exchanges": exchanges,
@@ -87,11 +90,62 @@ async fn overview(State(api): State<Arc<Api>>, Viewer(acting): Viewer, listing: 
     found(listing.project(overview))
 }
 
-/// What this is, for clients that look before they ask for more.
-fn identity(api: &Api) -> Value {
+/// Channels of all connections.
+fn channels(api: &Api) -> usize {
+    let connections = api.shared.roster.connections();
+    connections.iter().map(|one| one.channel_count()).sum()
+}
+
+/// What has passed all channels, with how fast it does.
+fn message_stats(api: &Api, ages: Ages) -> Map<String, Value> {
+    let mut stats = Map::new();
+    let values = counters::of_channel(&api.shared.roster.traffic());
+    if values.iter().any(|value| *value > 0) {
+        let counters = (&CHANNEL[..], &values[..]);
+        let rates = &api.rates;
+        rates.put(
+            &mut stats,
+            &Subject::Node,
+            NODE_CHANNELS,
+            counters,
+            ages.messages,
+        );
+    }
+    stats
+}
+
+fn churn(api: &Api, ages: Ages) -> Map<String, Value> {
+    let mut churn = Map::new();
+    let values = counters::of_churn(&api.shared);
+    let counters = (&CHURN[..], &values[..]);
+    let rates = &api.rates;
+    rates.put(&mut churn, &Subject::Node, NODE_CHURN, counters, ages.node);
+    churn
+}
+
+fn queue_totals(api: &Api, totals: &Totals, ages: Ages) -> Map<String, Value> {
+    let mut shown = Map::new();
+    let values = [
+        totals.ready + totals.unacknowledged,
+        totals.ready,
+        totals.unacknowledged,
+    ];
+    let counters = (&QUEUE[..QUEUE_LENGTHS], &values[..]);
+    let rates = &api.rates;
+    rates.put(&mut shown, &Subject::Node, 0, counters, ages.lengths);
+    shown
+}
+
+/// The types of exchanges there are.
+pub fn exchange_types() -> Value {
     let types = EXCHANGE_TYPES.iter().map(
         |(name, description)| json!({ "name": name, "description": description, "enabled": true }),
     );
+    types.collect()
+}
+
+/// What this is, for clients that look before they ask for more.
+fn identity(api: &Api) -> Value {
     json!({
         "management_version": COMPATIBLE_VERSION,
         "rabbitmq_version": COMPATIBLE_VERSION,
@@ -104,7 +158,7 @@ fn identity(api: &Api) -> Value {
             "basic": [600, 3600],
             "detailed": [600],
         },
-        "exchange_types": types.collect::<Vec<_>>(),
+        "exchange_types": exchange_types(),
         "cluster_name": api.cluster_name(),
         "cluster_tags": {},
         "node_tags": {},
@@ -134,6 +188,15 @@ fn places(api: &Api) -> Value {
             "tls": listener.tls,
         })
     };
+    json!({
+        "listeners": api.listeners.iter().map(listener).collect::<Vec<_>>(),
+        "contexts": contexts(api),
+    })
+}
+
+/// Where HTTP is served.
+pub fn contexts(api: &Api) -> Value {
+    let node = api.node();
     let is_web = |listener: &&Listener| listener.protocol.starts_with("http");
     let context = |listener: &Listener| {
         json!({
@@ -146,8 +209,5 @@ fn places(api: &Api) -> Value {
         })
     };
     let web = api.listeners.iter().filter(is_web);
-    json!({
-        "listeners": api.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "contexts": web.map(context).collect::<Vec<_>>(),
-    })
+    web.map(context).collect()
 }

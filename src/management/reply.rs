@@ -44,6 +44,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", reason.to_string())
     }
 
+    /// 400 with a reason that is no text.
+    pub fn because(reason: Value) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", reason)
+    }
+
     /// 404: there is no such thing, or no such route.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Object Not Found", "Not Found")

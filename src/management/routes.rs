@@ -9,8 +9,9 @@ use axum::middleware::from_fn;
 use super::api::Api;
 use super::reply::ApiError;
 use super::{
-    definition_routes, features, front, health, limits, overview, parameter_routes, permissions,
-    policies, shovels, ui, users, vhost_routes, vhosts, whoami,
+    bindings, channels, connections, consumers, definition_routes, exchanges, features, front,
+    health, limits, maintenance, messages, nodes, overview, parameter_routes, permissions,
+    policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami,
 };
 use crate::base::limits::HTTP_BODY_MAX;
 
@@ -20,14 +21,23 @@ pub type Routes = Router<Arc<Api>>;
 /// All that is below `/api`.
 fn api() -> Routes {
     Router::new()
+        .merge(bindings::routes())
+        .merge(channels::routes())
+        .merge(connections::routes())
+        .merge(consumers::routes())
         .merge(definition_routes::routes())
+        .merge(exchanges::routes())
         .merge(features::routes())
         .merge(health::routes())
         .merge(limits::routes())
+        .merge(maintenance::routes())
+        .merge(messages::routes())
+        .merge(nodes::routes())
         .merge(overview::routes())
         .merge(parameter_routes::routes())
         .merge(permissions::routes())
         .merge(policies::routes())
+        .merge(queues::routes())
         .merge(shovels::routes())
         .merge(users::routes())
         .merge(vhost_routes::routes())

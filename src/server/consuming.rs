@@ -56,7 +56,7 @@ impl Session {
                 outbox.append(out);
             });
         }
-        self.permit_read(method.queue)?;
+        self.permits().read(method.queue)?;
         let queue = self.queue(method.queue)?;
         let spec = self.consumer_spec(number, method, &queue)?;
         let slot = self.channel_mut(number)?.slot;
@@ -202,7 +202,7 @@ impl Session {
         method: &BasicGet<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        self.permit_read(method.queue)?;
+        self.permits().read(method.queue)?;
         let queue = self.queue(method.queue)?;
         check_get(&queue)?;
         let slot = self.channel_mut(number)?.slot;

@@ -73,6 +73,37 @@ impl Alarms {
     }
 }
 
+/// What the process has of what it may have, octets; none where that can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resources {
+    /// Resident memory.
+    pub memory: Option<u64>,
+    /// How much of it may be used before publishers are blocked.
+    pub memory_limit: Option<u64>,
+    /// Whether they are for that.
+    pub memory_alarm: bool,
+    /// Space on the disk of the data directory.
+    pub disk_free: Option<u64>,
+    /// How little of it may be left before publishers are blocked.
+    pub disk_free_limit: u64,
+    /// Whether they are for that.
+    pub disk_alarm: bool,
+}
+
+impl Shared {
+    /// What the process has of what it may have.
+    pub fn resources(&self) -> Resources {
+        Resources {
+            memory: resident_memory(),
+            memory_limit: memory_limit(self.config.vm_memory_high_watermark),
+            memory_alarm: self.alarms.is_on(LOW_ON_MEMORY),
+            disk_free: free_space(&self.config.data_dir).ok(),
+            disk_free_limit: self.config.disk_free_limit,
+            disk_alarm: self.alarms.is_on(LOW_ON_DISK),
+        }
+    }
+}
+
 /// Watches memory and disk for as long as it is polled.
 pub async fn watch(shared: Arc<Shared>) {
     let memory_limit = memory_limit(shared.config.vm_memory_high_watermark);

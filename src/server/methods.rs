@@ -73,7 +73,7 @@ impl Session {
             self.vhost
                 .queue_name(method, || generated_name("amq.gen-"))?
         };
-        self.permit_queue_declare(method, &name)?;
+        self.permits().queue_declare(method, &name)?;
         let queue = self
             .vhost
             .declare_queue(method, self.id, || name, &mut self.effects)?;
@@ -163,7 +163,7 @@ impl Session {
     }
 
     fn bind(&mut self, spec: BindingSpec) -> Result<(), Refusal> {
-        self.permit_binding(&spec)?;
+        self.permits().binding(&spec)?;
         self.vhost.bind(spec, self.id, &mut self.effects)?;
         // What a recent-history exchange sends may be too much for a queue.
         self.see_to_effects();
@@ -171,7 +171,7 @@ impl Session {
     }
 
     fn unbind(&mut self, spec: &BindingSpec) -> Result<(), Refusal> {
-        self.permit_binding(spec)?;
+        self.permits().binding(spec)?;
         self.vhost.unbind(spec, self.id, &mut self.effects)?;
         self.see_to_effects();
         Ok(())
@@ -183,7 +183,7 @@ impl Session {
         method: &QueuePurge<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        self.permit_read(method.queue)?;
+        self.permits().read(method.queue)?;
         let purged = self.queue(method.queue)?.purge(&mut self.effects);
         let message_count = saturating_u32(purged);
         answer(out, channel, method.nowait, QueuePurgeOk { message_count });
@@ -196,7 +196,7 @@ impl Session {
         method: &QueueDelete<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        self.permit_queue_delete(method.queue)?;
+        self.permits().queue_delete(method.queue)?;
         let deleted = self.vhost.delete_queue(
             method.queue,
             method.if_unused,
@@ -215,7 +215,7 @@ impl Session {
         method: &ExchangeDeclare<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        self.permit_exchange_declare(method)?;
+        self.permits().exchange_declare(method)?;
         self.vhost.declare_exchange(method, &mut self.effects)?;
         answer(out, channel, method.nowait, ExchangeDeclareOk::default());
         Ok(())
@@ -227,7 +227,7 @@ impl Session {
         method: &ExchangeDelete<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
-        self.permit_exchange_delete(method.exchange)?;
+        self.permits().exchange_delete(method.exchange)?;
         self.vhost
             .delete_exchange(method.exchange, method.if_unused, &mut self.effects)?;
         answer(out, channel, method.nowait, ExchangeDeleteOk::default());

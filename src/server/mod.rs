@@ -16,6 +16,7 @@ mod certificate;
 mod channel;
 mod connection;
 mod consuming;
+pub mod direct;
 mod events;
 mod flow;
 mod herald;
@@ -42,5 +43,6 @@ mod unacked;
 mod window;
 
 pub use self::certificate::PeerCertificate;
+pub use self::flow::Resources;
 pub use self::listener::Server;
 pub use self::stream::Encryption;

@@ -16,11 +16,10 @@
 //! learns what there is. What is refused for its name alone is left to be.
 
 use super::session::Session;
-use crate::broker::access::Permission;
+use crate::broker::access::{Grants, Permission};
 use crate::broker::replies::is_direct_reply_to;
 use crate::broker::spec::{BindingSpec, Destination};
-use crate::broker::vhost::{check_exchange_type, without_line_ends};
-use crate::protocol::Publish;
+use crate::broker::vhost::{Vhost, check_exchange_type, without_line_ends};
 use crate::wire::method::{ExchangeDeclare, QueueDeclare};
 use crate::wire::{FieldTable, Refusal};
 
@@ -29,9 +28,27 @@ use Permission::{Configure, Read, Write};
 /// What the names begin with that clients can't give.
 const RESERVED: &str = "amq.";
 
+/// What a user may do in a virtual host, asked for by method.
+pub(super) struct Permits<'a> {
+    /// Who, as far as permissions go.
+    pub(super) grants: &'a mut Grants,
+    /// Where.
+    pub(super) vhost: &'a Vhost,
+}
+
 impl Session {
+    /// What its user may do.
+    pub(super) fn permits(&mut self) -> Permits<'_> {
+        Permits {
+            grants: &mut self.grants,
+            vhost: &self.vhost,
+        }
+    }
+}
+
+impl Permits<'_> {
     /// Whether a queue may be declared as `name`, given or made up.
-    pub(super) fn permit_queue_declare(
+    pub(super) fn queue_declare(
         &mut self,
         method: &QueueDeclare<'_>,
         name: &str,
@@ -51,10 +68,7 @@ impl Session {
     }
 
     /// Whether an exchange may be declared.
-    pub(super) fn permit_exchange_declare(
-        &mut self,
-        method: &ExchangeDeclare<'_>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn exchange_declare(&mut self, method: &ExchangeDeclare<'_>) -> Result<(), Refusal> {
         let name = without_line_ends(method.exchange);
         if !method.passive {
             check_exchange_type(method)?;
@@ -76,7 +90,7 @@ impl Session {
     }
 
     /// Whether an exchange may be deleted.
-    pub(super) fn permit_exchange_delete(&mut self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn exchange_delete(&mut self, name: &str) -> Result<(), Refusal> {
         let name = without_line_ends(name);
         if name.is_empty() || name.starts_with(RESERVED) {
             return Ok(());
@@ -85,17 +99,17 @@ impl Session {
     }
 
     /// Whether a queue may be deleted.
-    pub(super) fn permit_queue_delete(&mut self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn queue_delete(&mut self, name: &str) -> Result<(), Refusal> {
         self.grants.check_queue(Configure, &without_line_ends(name))
     }
 
     /// Whether messages may be taken from a queue.
-    pub(super) fn permit_read(&mut self, queue: &str) -> Result<(), Refusal> {
+    pub(super) fn read(&mut self, queue: &str) -> Result<(), Refusal> {
         self.grants.check_queue(Read, &without_line_ends(queue))
     }
 
     /// Whether two ends may be bound together, or set apart.
-    pub(super) fn permit_binding(&mut self, spec: &BindingSpec) -> Result<(), Refusal> {
+    pub(super) fn binding(&mut self, spec: &BindingSpec) -> Result<(), Refusal> {
         match &spec.destination {
             // Refused to everybody (`semantics` 13).
             Destination::Queue(name) if is_direct_reply_to(name) => return Ok(()),
@@ -112,23 +126,23 @@ impl Session {
             return Ok(());
         }
         self.grants.check_exchange(Read, &source)?;
-        self.permit_keys(Read, &source, [spec.routing_key.as_bytes()])
+        self.keys(Read, &source, [spec.routing_key.as_bytes()])
     }
 
     /// Whether a message may be published with `copies` among its keys. The
     /// exchange is known to be permitted.
-    pub(super) fn permit_publish_keys(
+    pub(super) fn publish_keys(
         &mut self,
-        publish: &Publish<'_>,
+        exchange: &str,
+        key: &str,
         copies: &[&[u8]],
     ) -> Result<(), Refusal> {
-        let own = publish.routing_key.as_bytes();
-        let keys = std::iter::once(own).chain(copies.iter().copied());
-        self.permit_keys(Write, publish.exchange.as_str(), keys)
+        let keys = std::iter::once(key.as_bytes()).chain(copies.iter().copied());
+        self.keys(Write, exchange, keys)
     }
 
     /// Whether an exchange may be used with `keys`, should it be of type topic.
-    fn permit_keys<'k>(
+    fn keys<'k>(
         &mut self,
         permission: Permission,
         exchange: &str,

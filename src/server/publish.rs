@@ -13,12 +13,14 @@ use super::traffic::Tally;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::access::Permission;
+use crate::broker::effects::Effects;
 use crate::broker::message::{Content, MessageView};
 use crate::broker::once::publish_once;
 use crate::broker::publishing::{Copies, check_user_id, expiration_ms};
 use crate::broker::queue::{Incoming, Pushed, Queue};
 use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::broker::traffic::ExchangeTraffic;
+use crate::broker::vhost::Vhost;
 use crate::protocol::Publish;
 use crate::wire::method::BasicReturn;
 use crate::wire::{Properties, Refusal, ReplyCode};
@@ -95,7 +97,7 @@ impl Session {
         let target = self.vhost.check_publish(exchange)?;
         let copies = checked.copies.as_deref().unwrap_or_default();
         let keys: Vec<&[u8]> = copies.iter().map(|key| &key[..]).collect();
-        self.permit_publish_keys(publish, &keys)?;
+        self.permits().publish_keys(exchange, key, &keys)?;
         self.check_user_id(publish)?;
         let replies = match exchange {
             "" => addresses(key, &keys),
@@ -127,7 +129,8 @@ impl Session {
             return Ok(Published::default());
         }
         self.effects.take_batch();
-        let (pushed, mut routed) = self.push_all(exchange, keys, &incoming, queues);
+        let (pushed, mut routed) =
+            push_all(&self.vhost, keys, &incoming, queues, &mut self.effects);
         let refused = pushed == Pushed::Refused;
         for address in replies {
             let reply = incoming.view();
@@ -138,37 +141,6 @@ impl Session {
         }
         let batch = self.after_push(routed, publish, &incoming, out);
         Ok(Published { batch, refused })
-    }
-
-    /// Hands a message to the queues it was routed to. What became of it, and
-    /// whether it went anywhere.
-    fn push_all(
-        &mut self,
-        exchange: &str,
-        keys: RoutingKeys<'_>,
-        incoming: &Incoming<'_>,
-        queues: Vec<Arc<Queue>>,
-    ) -> (Pushed, bool) {
-        if queues.iter().any(|queue| queue.remembers_for().is_some()) {
-            let mut found = Some(queues);
-            let vhost = &self.vhost;
-            let mut route = |known: &[QueueId]| {
-                found.take().unwrap_or_else(|| {
-                    let mut traits = RawTraits::of(incoming).known_to(known);
-                    let mut queues = Vec::new();
-                    let _gone = vhost.route(exchange, keys, &mut traits, &mut queues);
-                    queues
-                })
-            };
-            return publish_once(vhost.store(), incoming, &mut self.effects, &mut route);
-        }
-        let mut pushed = Pushed::Taken;
-        for queue in &queues {
-            if queue.push(incoming, &mut self.effects) == Pushed::Refused {
-                pushed = Pushed::Refused;
-            }
-        }
-        (pushed, !queues.is_empty())
     }
 
     /// Counts a publish that went to so many queues.
@@ -301,6 +273,37 @@ impl Session {
             expiration,
         })
     }
+}
+
+/// Hands a message to the queues it was routed to. What became of it, and
+/// whether it went anywhere.
+pub(super) fn push_all(
+    vhost: &Vhost,
+    keys: RoutingKeys<'_>,
+    incoming: &Incoming<'_>,
+    queues: Vec<Arc<Queue>>,
+    effects: &mut Effects,
+) -> (Pushed, bool) {
+    if queues.iter().any(|queue| queue.remembers_for().is_some()) {
+        let exchange = str::from_utf8(incoming.view().exchange).unwrap_or_default();
+        let mut found = Some(queues);
+        let mut route = |known: &[QueueId]| {
+            found.take().unwrap_or_else(|| {
+                let mut traits = RawTraits::of(incoming).known_to(known);
+                let mut queues = Vec::new();
+                let _gone = vhost.route(exchange, keys, &mut traits, &mut queues);
+                queues
+            })
+        };
+        return publish_once(vhost.store(), incoming, effects, &mut route);
+    }
+    let mut pushed = Pushed::Taken;
+    for queue in &queues {
+        if queue.push(incoming, effects) == Pushed::Refused {
+            pushed = Pushed::Refused;
+        }
+    }
+    (pushed, !queues.is_empty())
 }
 
 /// Adds up what was counted.

@@ -195,6 +195,15 @@ impl Seats {
         self.dismiss(&reason, |seat| *seat.user == *user)
     }
 
+    /// Tells one connection to go; whether it is there.
+    pub fn dismiss_one(&self, id: ConnectionId, reason: &str) -> bool {
+        let taken = self.taken.lock();
+        let seat = taken.seats.get(&id);
+        // One told before goes for the reason it was told then.
+        let told = seat.map(|seat| seat.dismissed.set(reason.to_owned()));
+        told.is_some()
+    }
+
     fn dismiss(&self, reason: &str, whom: impl Fn(&Seat) -> bool) -> Vec<ConnectionId> {
         let taken = self.taken.lock();
         let chosen = taken.seats.iter().filter(|(_, seat)| whom(seat));

@@ -123,6 +123,14 @@ impl Shared {
         }
     }
 
+    /// Has a connection that is in a virtual host closed for a reason that its
+    /// client is told; whether there is one of that number.
+    pub fn close_connection(&self, id: ConnectionId, reason: &str) -> bool {
+        let is_there = self.seats.dismiss_one(id, reason);
+        self.wake(&[id]);
+        is_there
+    }
+
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.roster.len()

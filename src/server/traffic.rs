@@ -100,6 +100,11 @@ impl NodeTraffic {
         self.channels_opened.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds what passed without a channel.
+    pub(super) fn passed(&self, traffic: ChannelTraffic) {
+        *self.channels.lock() += traffic;
+    }
+
     pub(super) fn channel_closed(&self, traffic: ChannelTraffic) {
         self.channels_closed.fetch_add(1, Ordering::Relaxed);
         *self.channels.lock() += traffic;

@@ -9,9 +9,11 @@
 
 mod access;
 mod administration;
-#[allow(dead_code, reason = "for tests to come")]
 mod broker;
 mod conventions;
 mod definitions;
 mod listing;
+mod messages;
+mod objects;
+mod rates;
 mod ui;

@@ -55,6 +55,11 @@ impl Vhost {
         self.topology.read().queue(name).is_some()
     }
 
+    /// The queue called `name`, whoever it belongs to.
+    pub fn queue_named(&self, name: &str) -> Option<Arc<Queue>> {
+        self.topology.read().queue(name).cloned()
+    }
+
     /// All queues by name.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         let mut all: Vec<_> = self.topology.read().queues().cloned().collect();
