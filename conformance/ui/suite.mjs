@@ -1,6 +1,7 @@
 // The cases, in the order in which they build on each other.
 import { Browser } from './browser.mjs';
 import { base, expect, go } from './asking.mjs';
+import { administration } from './administration.mjs';
 import { deadLetterStory } from './story.mjs';
 import { checkPages } from './pages.mjs';
 import { manyQueues } from './many_queues.mjs';
@@ -51,11 +52,11 @@ async function signOut({ page }) {
   expect(await page.evaluate(() => sessionStorage.length === 0), 'something of the session was kept');
 }
 
-/** Runs one case and says how it went. */
-async function hold(name, run, browser) {
+/** Runs one case and says how it went; `expected` are complaints that belong to it. */
+async function hold(name, run, browser, expected = []) {
   try {
     const said = await run(browser);
-    browser.checkConsole();
+    browser.checkConsole(expected);
     console.log(`ok ${name}${typeof said === 'string' ? ` # ${said}` : ''}`);
     return true;
   } catch (error) {
@@ -67,7 +68,7 @@ async function hold(name, run, browser) {
 }
 
 const CASES = [
-  ['stays-signed-in', stayAfterReload], ['keyboard', keyboard], ...deadLetterStory, ...checkPages, ['ten-thousand-queues', manyQueues], ['sign-out', signOut],
+  ['stays-signed-in', stayAfterReload], ['keyboard', keyboard], ...deadLetterStory, ...administration, ...checkPages, ['ten-thousand-queues', manyQueues], ['sign-out', signOut],
 ];
 /** CASES names some of them by a regular expression, while one works on these. */
 const wanted = new RegExp(process.env.CASES ?? '');
@@ -76,7 +77,7 @@ const browser = await Browser.open();
 let well = true;
 try {
   well = await hold('sign-in', signIn, browser);
-  for (const [name, run] of well ? CASES.filter(([each]) => wanted.test(each)) : []) well = (await hold(name, run, browser)) && well;
+  for (const [name, run, expected] of well ? CASES.filter(([each]) => wanted.test(each)) : []) well = (await hold(name, run, browser, expected)) && well;
 } finally {
   await browser.close();
 }

@@ -74,6 +74,18 @@ fn what_files_refer_to_exists() {
 }
 
 #[test]
+fn every_module_is_asked_for_at_once() {
+    let page = fs::read_to_string(root().join("index.html")).unwrap();
+    let modules = files(&root()).into_iter().map(|file| address(&file));
+    for module in modules.filter(|path| path.ends_with(".js")) {
+        let path = &module[1..];
+        let is_named =
+            page.contains(&format!("href=\"{path}\"")) || page.contains(&format!("src=\"{path}\""));
+        assert!(is_named, "index.html doesn't name {path}");
+    }
+}
+
+#[test]
 fn the_first_page_runs_only_what_comes_from_the_broker() {
     let broker = Broker::start();
     let answer = broker.send("GET", "/", &[], "");

@@ -37,7 +37,7 @@ async function problem(response) {
 /** Sends a request and returns the Response; throws ApiError for any status that isn't a success. */
 export async function request(method, target, { body, type = 'application/json', headers = {}, signal, header } = {}) {
   const own = session.get();
-  const all = { Accept: 'application/json', ...headers, Authorization: header ?? own?.header ?? '' };
+  const all = { Accept: 'application/json, */*;q=0.5', ...headers, Authorization: header ?? own?.header ?? '' };
   if (body !== undefined) all['Content-Type'] = type;
   let response;
   try {

@@ -97,11 +97,12 @@ export function Field({ label, hint, children, ...input }) {
     ${hint && html`<small>${hint}</small>`}</label>`;
 }
 
-export function Choice({ label, hint, options, ...select }) {
+/** `value` is chosen at first. The element doesn't get it: drawn again, it would undo what was chosen since. */
+export function Choice({ label, hint, options, value: first, ...select }) {
   return html`<${Field} label=${label} hint=${hint}>
     <select ...${select}>${options.map((option) => {
       const [value, text] = Array.isArray(option) ? option : [option, option];
-      return html`<option value=${value} selected=${select.value === value}>${text}</option>`;
+      return html`<option value=${value} selected=${first === value}>${text}</option>`;
     })}</select><//>`;
 }
 
