@@ -3,10 +3,16 @@ import { html, useMemo } from '../ui.js';
 import { useCell } from '../cell.js';
 import { get } from '../api.js';
 import { useLive } from '../live.js';
+import { hasTag } from '../session.js';
 import { vhost } from '../settings.js';
 import { Choice, Empty, Go } from '../parts.js';
 import { ShortTable } from '../table.js';
 import { brief, count } from '../format.js';
+
+/** A link where it leads somewhere, for others the bare name. */
+export function ForAdministrators({ to, children }) {
+  return hasTag() ? html`<${Go} to=${to}>${children}<//>` : children;
+}
 
 /** Short names of what an object is, with the whole of it on hovering. */
 export function Features({ of }) {

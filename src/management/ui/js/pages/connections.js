@@ -10,6 +10,7 @@ import { ListSearch, PagedTable, usePages } from '../table.js';
 import { Chart } from '../chart.js';
 import { historyQuery, useRange, useSeries } from '../history.js';
 import { byteRate, bytes, count } from '../format.js';
+import { ForAdministrators } from './common.js';
 import { ChannelsTable } from './channels.js';
 
 const FIELDS = [
@@ -58,7 +59,7 @@ export function Connection({ names: [name] }) {
     <div class="columns">
       <${Panel} title="Octets a second" tools=${choice}><${Chart} title="Octets a second" lines=${flow} show=${byteRate} seconds=${seconds} /><//>
       <${Panel} title="What it is"><${Facts} of=${[
-        ['Name', connection.user_provided_name], ['User', html`<${Go} to=${['users', connection.user]}>${connection.user}<//>`], ['Virtual host', connection.vhost], ['Protocol', connection.protocol],
+        ['Name', connection.user_provided_name], ['User', html`<${ForAdministrators} to=${['users', connection.user]}>${connection.user}<//>`], ['Virtual host', connection.vhost], ['Protocol', connection.protocol],
         ['From', connection.peer_host && html`<span class="mono">${connection.peer_host}:${connection.peer_port}</span>`], ['To', connection.host && html`<span class="mono">${connection.host}:${connection.port}</span>`],
         ['Login by', connection.auth_mechanism], ['TLS', connection.ssl ? [connection.ssl_protocol, connection.ssl_cipher].filter(Boolean).join(', ') || 'yes' : 'no'], ['Certificate of', connection.peer_cert_subject],
         ['Connected', html`<${When} at=${connection.connected_at} />`], ['Heartbeat', connection.timeout !== undefined && `${connection.timeout} s`], ['Frame size at most', bytes(connection.frame_max)],

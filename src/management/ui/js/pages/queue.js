@@ -7,7 +7,7 @@ import { ActionForm, Choice, Empty, Facts, Field, Folded, Go, Panel, Problem, Va
 import { Chart } from '../chart.js';
 import { historyQuery, useRange, useSeries } from '../history.js';
 import { bytes, compact, count, plural, rate } from '../format.js';
-import { ConsumersTable, Features } from './common.js';
+import { ConsumersTable, Features, ForAdministrators } from './common.js';
 import { BindingsEditor } from './binding_list.js';
 import { PublishForm } from './publish.js';
 import { MessageView } from './message.js';
@@ -70,7 +70,7 @@ function Rules({ queue, vhost }) {
   const link = (policy) => policy && html`<${Go} to=${['policies']} query=${{ q: policy }}>${policy}<//>`;
   return html`<div class="stack">
     <${Facts} of=${[
-      ['Type', queue.type], ['Virtual host', html`<${Go} to=${['vhosts', vhost]}>${vhost}<//>`], ['Policy', link(queue.policy)], ['Operator policy', link(queue.operator_policy)],
+      ['Type', queue.type], ['Virtual host', html`<${ForAdministrators} to=${['vhosts', vhost]}>${vhost}<//>`], ['Policy', link(queue.policy)], ['Operator policy', link(queue.operator_policy)],
       ['Single active consumer', queue.single_active_consumer_tag],
     ]} />
     <h3>Arguments</h3><${Values} of=${queue.arguments} />

@@ -8,6 +8,7 @@ import { vhost as chosenVhost } from '../settings.js';
 import { ActionButton, ActionForm, Choice, Empty, Facts, Field, Folded, Go, Panel, Problem, Waiting, confirm } from '../parts.js';
 import { ShortSearch, ShortTable, Table } from '../table.js';
 import { compact, plural } from '../format.js';
+import { ForAdministrators } from './common.js';
 import { LimitsPanel } from './limits.js';
 
 const TYPES = [['classic', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
@@ -16,7 +17,7 @@ export function Vhosts() {
   const { data, error, reload } = useLive((signal) => get('/vhosts', { signal }), 'vhost list');
   if (!data) return html`<${Waiting} error=${error} retry=${reload} />`;
   const columns = [
-    { key: 'name', title: 'Name', sort: 'name', cls: 'name', cell: (vhost) => html`<${Go} to=${['vhosts', vhost.name]}>${vhost.name}<//>` },
+    { key: 'name', title: 'Name', sort: 'name', cls: 'name', cell: (vhost) => html`<${ForAdministrators} to=${['vhosts', vhost.name]}>${vhost.name}<//>` },
     { key: 'description', title: 'Description', sort: 'description', cell: (vhost) => vhost.description ?? '' },
     { key: 'tags', title: 'Tags', cell: (vhost) => html`<span class="tags">${(vhost.tags ?? []).map((tag) => html`<span class="tag">${tag}</span>`)}${vhost.protected_from_deletion && html`<span class="tag good">protected</span>`}</span>` },
     { key: 'type', title: 'Default queue type', sort: 'default_queue_type', cell: (vhost) => vhost.default_queue_type ?? 'classic' },
