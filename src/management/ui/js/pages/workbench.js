@@ -34,7 +34,7 @@ export function Workbench({ names: [vhost, queue] }) {
     <${Problem} error=${page.error} retry=${page.reload} />
     <div class="row spread">
       <span class="muted"><${Go} to=${['queues', vhost, queue]}>${queue}<//> in ${vhost}. Looking changes nothing: no message is taken or marked.</span>
-      <${Acts} vhost=${vhost} queue=${queue} filters=${filters} total=${whole.data?.matched ?? null} marked=${marked} done=${reload} onJob=${setRunning} />
+      <${Acts} vhost=${vhost} queue=${queue} filters=${filters} total=${whole.data?.messages ?? null} marked=${marked} done=${reload} onJob=${setRunning} />
     </div>
     ${running && html`<${JobPanel} id=${running} done=${reload} close=${() => setRunning(null)} />`}
     <${Filters} filters=${filters} />
@@ -60,7 +60,7 @@ function Missing({ error, retry, vhost, queue }) {
 function Numbers({ page, whole, marked }) {
   const aside = [page.unacknowledged && `${count(page.unacknowledged)} handed out`, page.delayed && `${count(page.delayed)} wait for a retry`].filter(Boolean);
   return html`<span class="muted" role="status">
-    ${marked.size ? html`<b>${count(marked.size)} selected</b> of ` : ''}${whole ? plural(whole.matched, 'message') : 'messages'}${whole && whole.matched !== page.ready ? ` that match, ${count(page.ready)} in the queue` : ''}${aside.length ? `, besides ${aside.join(' and ')}` : ''}</span>`;
+    ${marked.size ? html`<b>${count(marked.size)} selected</b> of ` : ''}${whole ? plural(whole.messages, 'message') : 'messages'}${whole && whole.messages !== page.ready ? ` that match, ${count(page.ready)} in the queue` : ''}${aside.length ? `, besides ${aside.join(' and ')}` : ''}</span>`;
 }
 
 function Nothing({ filters, page }) {

@@ -54,17 +54,23 @@ export function openReplay(act) {
   openDialog(`Replay ${plural(act.count, 'message')}`, (close) => html`<${ReplayForm} ...${act} close=${close} />`, { wide: true });
 }
 
-function ReplayForm({ vhost, queue, selection, done, onJob, close }) {
-  const [elsewhere, setElsewhere] = useState(false);
+const WAYS = [
+  ['origin', 'To the queue where each died first, alone'],
+  ['origin-exchange', 'To the exchange where each was published at first: all queues bound there get it again'],
+  ['elsewhere', 'Elsewhere'],
+];
+
+function ReplayForm({ vhost, queue, selection, message, done, onJob, close }) {
+  const [where, setWhere] = useState('origin');
   const [preview, setPreview] = useState(null);
   const headers = usePairs();
   const wanted = (values, dryRun) => {
     const body = { ...selection, dry_run: dryRun, skip_replayed: values.skip === 'on' };
-    if (elsewhere) body.to = { exchange: values.exchange, routing_key: values.routing_key };
+    body.to = where === 'elsewhere' ? { exchange: values.exchange, ...(values.routing_key && { routing_key: values.routing_key }) } : where;
     if (values.rate) body.rate = Number(values.rate);
-    const set = headers.value();
-    const removed = values.remove.split(',').map((name) => name.trim()).filter(Boolean);
-    if (Object.keys(set).length || removed.length) body.headers = { set, remove: removed };
+    body.set_headers = headers.value();
+    body.remove_headers = values.remove.split(',').map((name) => name.trim()).filter(Boolean);
+    if (message && values.payload !== undefined && values.payload !== message.body.text) body.payload = values.payload;
     return body;
   };
   async function run(values) {
@@ -76,10 +82,10 @@ function ReplayForm({ vhost, queue, selection, done, onJob, close }) {
   const tryOut = async (event) => setPreview(await replay(vhost, queue, wanted(Object.fromEntries(new FormData(event)), true)));
   return html`<${ActionForm} label="Replay" run=${run} keep onCancel=${close} extra=${html`<${DryRun} run=${tryOut} />`}>
     <fieldset><legend>Where to</legend>
-      <label class="check"><input type="radio" name="where" checked=${!elsewhere} onChange=${() => setElsewhere(false)} />Back to where they came from: the exchange and routing key that each was first published with, else the queue it died in</label>
-      <label class="check"><input type="radio" name="where" checked=${elsewhere} onChange=${() => setElsewhere(true)} />Elsewhere</label>
+      ${WAYS.map(([way, text]) => html`<label class="check"><input type="radio" name="where" value=${way} checked=${where === way} onChange=${() => setWhere(way)} />${text}</label>`)}
     </fieldset>
-    ${elsewhere && html`<div class="fields"><${Field} label="Exchange" name="exchange" hint="Empty: the default one, with a queue's name as key" /><${Field} label="Routing key" name="routing_key" hint="Empty: each message's own" /></div>`}
+    ${where === 'elsewhere' && html`<div class="fields"><${Field} label="Exchange" name="exchange" hint="Empty: the default one, with a queue's name as key" /><${Field} label="Routing key" name="routing_key" hint="Empty: the one each had at first" /></div>`}
+    ${message?.body.encoding === 'text' && !message.body.truncated && html`<details><summary>Correct the body first</summary><div class="padded"><textarea name="payload" aria-label="Body" spellcheck="false">${message.body.text}</textarea></div></details>`}
     <div class="fields">
       <${Field} label="At most, messages a second" name="rate" type="number" min="1" placeholder="no limit" />
       <${Field} label="Headers to take away" name="remove" placeholder="x-error, attempt" />

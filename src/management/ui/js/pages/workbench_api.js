@@ -3,16 +3,37 @@ import { get, path, post, query, request } from '../api.js';
 
 export const base = (vhost, queue) => `/harrier/queues${path(vhost, queue)}/messages`;
 
-/** Filters by their name in the address and the API: `[name, label, hint]`. */
+/** Filters by their name in the address and the API: `[name, label, hint]`. `*` in a value stands for anything. */
 export const FILTERS = [
-  ['text', 'Text', 'anywhere in the body'], ['correlation_id', 'Correlation id'], ['message_id', 'Message id'], ['routing_key', 'Routing key'], ['reason', 'Reason', 'rejected, expired, maxlen, delivery_limit'],
-  ['first_queue', 'First died in', 'name of a queue'], ['header', 'Header', 'name=value'], ['json', 'Field of the JSON body', 'order.id=17'], ['older_than', 'Older than', '10m, 2h, 3d'], ['newer_than', 'Newer than', '10m, 2h, 3d'],
+  ['text', 'Text', 'in body, properties or key'], ['correlation_id', 'Correlation id', 'order-17 or order-*'], ['message_id', 'Message id'], ['routing_key', 'Routing key', 'now or when it first died'],
+  ['reason', 'Reason', 'rejected, expired, maxlen, delivery_limit'], ['first_queue', 'First died in', 'a queue'], ['queue', 'Died in', 'a queue, any time'], ['error', 'Error', 'in a header that tells one'],
+  ['header', 'Header', 'name=value'], ['json', 'Field of the JSON body', 'order.id=17'], ['type', 'Type'], ['app_id', 'App id'], ['exchange', 'Exchange'],
+  ['older_than', 'Older than', '90s, 15m, 2h or 3d'], ['newer_than', 'Newer than', '90s, 15m, 2h or 3d'], ['replayed', 'Replayed before', 'true or false'],
 ];
 
 export const filtersOf = (asked) => Object.fromEntries(FILTERS.map(([name]) => [name, asked[name]]).filter(([, value]) => value));
 
-export const look = (vhost, queue, filters, cursor, signal) => get(base(vhost, queue) + query({ ...filters, cursor, count: 50 }), { signal });
-export const summary = (vhost, queue, filters, signal) => get(`${base(vhost, queue)}/summary${query(filters)}`, { signal });
+/** Messages of a page. */
+const COUNT = 50;
+
+export async function look(vhost, queue, filters, cursor, signal) {
+  const page = await get(base(vhost, queue) + query({ ...filters, cursor, count: COUNT, truncate: 65_536 }), { signal });
+  return { ...page, messages: page.messages.map(readMessage) };
+}
+
+function readMessage(message) {
+  const { headers = {}, ...properties } = message.properties ?? {};
+  return {
+    ...message, headers, properties,
+    body: { encoding: message.payload_encoding === 'string' ? 'text' : 'base64', text: message.payload ?? '', bytes: message.payload_bytes, truncated: message.payload_truncated },
+  };
+}
+
+export async function summary(vhost, queue, filters, signal) {
+  const said = await get(`${base(vhost, queue)}/summary${query(filters)}`, { signal });
+  return { ...said, timeline: (said.timeline?.parts ?? []).map(({ from, count }) => ({ at: from, count })), step: said.timeline?.seconds ?? 60 };
+}
+
 export const replay = (vhost, queue, body) => post(`${base(vhost, queue)}/replay`, body);
 export const drop = (vhost, queue, body) => post(`${base(vhost, queue)}/drop`, body);
 export const job = (id, signal) => get(`/harrier/jobs${path(id)}`, { signal });

@@ -26,9 +26,9 @@ export function MessageList({ messages, marked, onMark, open }) {
       <td><input type="checkbox" aria-label=${`Select ${nameOf(message)}`} checked=${marked.has(message.id)} onChange=${(event) => mark([message.id], event.currentTarget.checked)} /></td>
       <td class="what"><a href="#" data-message=${message.id} onClick=${(event) => { event.preventDefault(); adjust({ message: message.id === open ? '' : message.id }); }}>${nameOf(message)}</a>
         <div class="glance">${glance(message)}</div></td>
-      <td><${ReasonTag} reason=${message.reason} />${message.replayed && html` <span class="tag accent" title=${`Sent back ${message.replayed.by ? `by ${message.replayed.by}` : ''} ${message.replayed.at ? since(message.replayed.at) : ''}`}>replayed ${message.replayed.count > 1 ? `${message.replayed.count}×` : ''}</span>`}</td>
-      <td class="mono aside">${message.first_queue ?? '–'}</td>
-      <td class="nowrap"><${When} at=${message.died_at} /></td>
+      <td><${ReasonTag} reason=${message.reason} />${message.replayed && html` <span class="tag accent" title=${`Sent back by ${message.replayed.by ?? 'somebody'} ${since(message.replayed.time)}`}>replayed ${message.replayed.count > 1 ? `${message.replayed.count}×` : ''}</span>`}</td>
+      <td class="mono aside">${message.first_death_queue ?? '–'}</td>
+      <td class="nowrap"><${When} at=${message.time} /></td>
     </tr>`)}</tbody></table></div>`;
 }
 
@@ -50,15 +50,17 @@ export function Inspector({ vhost, queue, message, close, done, onJob }) {
     <button type="button" aria-label="Close this message" onClick=${close}>Close</button>`;
   const { headers, properties } = message;
   // The history has a place of its own below.
-  const own = Object.fromEntries(Object.entries(headers).filter(([name]) => !/^x-(death|first-death-|last-death-)/.test(name)));
+  const own = Object.fromEntries(Object.entries(headers).filter(([name]) => !/^x-(death|first-death-|last-death-|replayed$)/.test(name)));
   return html`<div class="inspector"><${Panel} title=${nameOf(message)} tools=${tools}><div class="stack">
-    ${message.replayed && html`<p class="note">This message was sent back before: ${plural(message.replayed.count, 'time')}${message.replayed.by ? `, last by ${message.replayed.by}` : ''}${message.replayed.at ? html`, <${When} at=${message.replayed.at} />` : ''}.</p>`}
+    ${message.replayed && html`<p class="note">This message was sent back before: ${plural(message.replayed.count, 'time')}${message.replayed.by ? `, last by ${message.replayed.by}` : ''}${message.replayed.time ? html`, <${When} at=${message.replayed.time} />` : ''}.</p>`}
+    ${Object.entries(message.errors ?? {}).map(([name, value]) => html`<p class="problem"><strong>${name}</strong> ${typeof value === 'string' ? value : JSON.stringify(value)}</p>`)}
     ${message.deaths.length > 0 && html`<h3>What happened to it</h3><${Deaths} vhost=${vhost} message=${message} />`}
     <h3>Body</h3><${Body} body=${message.body} type=${properties.content_type} />
     <h3>Properties</h3><${Facts} of=${[
       ['Exchange', message.exchange || '(default exchange)'], ['Routing key', message.routing_key && html`<span class="mono">${message.routing_key}</span>`],
       ...Object.entries(properties).map(([name, value]) => [name.replaceAll('_', ' '), name === 'timestamp' ? time(value) : html`<span class="mono">${String(value)}</span>`]),
-      ['Redelivered', message.redelivered ? 'yes' : 'no'], ['Place in the queue', html`<span class="mono">${message.id}</span>`],
+      ['Redelivered', message.redelivered ? 'yes' : 'no'], ['Failed deliveries', message.failures ? count(message.failures) : undefined], ['Expires', message.expires_at && html`<${When} at=${message.expires_at} />`],
+      ['Waits for a retry until', message.delayed_until && html`<${When} at=${message.delayed_until} />`], ['Place in the queue', html`<span class="mono">${message.id}</span>`],
     ]} />
     <h3>Headers</h3><${Values} of=${own} none="none of its own" />
   </div><//></div>`;

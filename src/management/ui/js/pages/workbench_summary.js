@@ -10,14 +10,13 @@ const MOST = 5;
 export function Understanding({ live, filters }) {
   const { data, error, reload } = live;
   if (!data) return html`<${Waiting} error=${error} retry=${reload} what="Grouping the messages" />`;
-  if (!data.matched) return null;
+  if (!data.messages) return null;
   return html`<section class="understanding" aria-label="What the messages have in common">
-    <${Group} title="Why" groups=${data.reasons} total=${data.matched} chosen=${filters.reason} choose=${(value) => adjust({ reason: value, message: '' })} />
-    <${Group} title="First died in" groups=${data.queues} total=${data.matched} chosen=${filters.first_queue} choose=${(value) => adjust({ first_queue: value, message: '' })} />
-    <${Group} title="Error" groups=${data.errors} total=${data.matched} chosen=${filters.header} choose=${(value, group) => adjust({ header: `${group.header}=${value}`, message: '' })}
+    <${Group} title="Why" groups=${data.reasons} total=${data.messages} chosen=${filters.reason} choose=${(value) => adjust({ reason: value, message: '' })} />
+    <${Group} title="First died in" groups=${data.first_queues} total=${data.messages} chosen=${filters.first_queue} choose=${(value) => adjust({ first_queue: value, message: '' })} />
+    <${Group} title="Error" groups=${data.errors} total=${data.messages} chosen=${filters.error} choose=${(value) => adjust({ error: value.replace(/^[^:]*: /, ''), message: '' })}
       none="No header says one. Give x-error or x-exception-message when you reject, and it is grouped here." />
-    <${Timeline} steps=${data.timeline} />
-    ${data.note && html`<div class="muted small-text">${data.note}</div>`}
+    <${Timeline} steps=${data.timeline} width=${data.step} />
   </section>`;
 }
 
@@ -27,22 +26,24 @@ function Group({ title, groups, total, chosen, choose, none = 'not known' }) {
   const rest = known.slice(MOST).reduce((sum, group) => sum + group.count, 0);
   return html`<div><h3>${title}</h3>${shown.length
     ? html`<ul class="bars">${shown.map((group) => html`<li key=${group.value}><button type="button" style=${{ '--part': `${(100 * group.count) / total}%` }} aria-pressed=${String(chosen === group.value)}
-        title=${`Show only these: ${group.value}`} onClick=${() => choose(group.value, group)}><span>${group.value}</span><b>${count(group.count)}</b></button></li>`)}
+        title=${`Show only these: ${group.value}`} disabled=${group.value.startsWith('(')} onClick=${() => choose(group.value)}><span>${group.value}</span><b>${count(group.count)}</b></button></li>`)}
         ${rest > 0 && html`<li class="muted small-text">and ${plural(rest, 'message')} in ${plural(known.length - MOST, 'smaller group')}</li>`}</ul>`
     : html`<p class="muted small-text">${none}</p>`}</div>`;
 }
 
 /** Messages by when they came, a bar for each step. */
-function Timeline({ steps }) {
+function Timeline({ steps, width: seconds }) {
   if (steps.length === 0) return html`<div><h3>When</h3><p class="muted small-text">no times known</p></div>`;
   const most = Math.max(...steps.map((step) => step.count));
-  const width = 300 / steps.length;
-  const label = steps.length > 1 ? `${time(steps[0].at)} to ${time(steps.at(-1).at)}` : time(steps[0].at);
+  const [first, last] = [steps[0].at, steps.at(-1).at];
+  // Steps in which nothing came aren't listed.
+  const width = 300 / ((last - first) / seconds + 1);
+  const label = steps.length > 1 ? `${time(first)} to ${time(last)}` : time(first);
   return html`<div><h3>When</h3>
     <svg class="timeline" viewBox="0 0 300 64" preserveAspectRatio="none" role="img" aria-label=${`When they came: ${label}`}>
-      ${steps.map((step, i) => {
+      ${steps.map((step) => {
         const height = (62 * step.count) / most;
-        return html`<rect x=${i * width + 0.5} y=${64 - height} width=${Math.max(1, Math.min(width - 1, 40))} height=${height}><title>${time(step.at)}: ${count(step.count)}</title></rect>`;
+        return html`<rect x=${((step.at - first) / seconds) * width + 0.5} y=${64 - height} width=${Math.max(1, Math.min(width - 1, 40))} height=${height}><title>${time(step.at)}: ${count(step.count)}</title></rect>`;
       })}
     </svg><div class="muted small-text">${label}</div></div>`;
 }
