@@ -23,7 +23,7 @@ export class Browser {
     });
     browser.page = browser.context.pages()[0];
     browser.page.setDefaultTimeout(20_000);
-    browser.page.on('console', (message) => ['error', 'warning'].includes(message.type()) && browser.#complaints.push(message.text()));
+    browser.page.on('console', (message) => ['error', 'warning'].includes(message.type()) && browser.#complaints.push(`${message.text()} ${message.location().url}`));
     browser.page.on('pageerror', (error) => browser.#complaints.push(String(error)));
     mkdirSync(SHOTS, { recursive: true });
     return browser;

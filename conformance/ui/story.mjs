@@ -21,7 +21,7 @@ async function declare({ page }) {
   await page.getByText('Add an exchange').click();
   const form = page.locator('form').filter({ has: page.getByRole('button', { name: 'Add exchange' }) });
   await form.getByLabel('Name', { exact: true }).first().fill('graveyard');
-  await form.getByLabel('Type', { exact: true }).first().selectOption('fanout');
+  await form.locator('[name=type]').selectOption('fanout');
   await form.getByRole('button', { name: 'Add exchange' }).click();
   await page.getByRole('heading', { level: 1, name: 'graveyard' }).waitFor();
   await addQueue(page, 'work', { 'x-dead-letter-exchange': 'graveyard' });

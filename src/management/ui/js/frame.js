@@ -29,7 +29,7 @@ export const PAGES = [
   ]],
   ['Administration', [
     { to: ['users'], title: 'Users', tags: ['administrator'] }, { to: ['vhosts'], title: 'Virtual hosts' },
-    { to: ['definitions'], title: 'Definitions' }, { to: ['audit'], title: 'Audit log', tags: ['administrator'] },
+    { to: ['definitions'], title: 'Definitions' }, { to: ['audit'], title: 'Audit log', tags: ['monitoring'] },
   ]],
 ];
 

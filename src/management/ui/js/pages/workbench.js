@@ -5,7 +5,7 @@ import { adjust, route } from '../router.js';
 import { useLive } from '../live.js';
 import { Empty, Go, Panel, Problem, Waiting } from '../parts.js';
 import { count, plural } from '../format.js';
-import { filtersOf, look, summary } from './workbench_api.js';
+import { filtersOf, jobs, look, summary } from './workbench_api.js';
 import { Filters } from './workbench_filters.js';
 import { Understanding } from './workbench_summary.js';
 import { Inspector, MessageList } from './workbench_messages.js';
@@ -23,6 +23,7 @@ export function Workbench({ names: [vhost, queue] }) {
   const [marked, setMarked] = useState(new Set());
   useEffect(() => setMarked(new Set()), [key]);
   const [running, setRunning] = useState(null);
+  useUnfinished(vhost, queue, setRunning);
   const reload = () => {
     page.reload();
     whole.reload();
@@ -36,18 +37,33 @@ export function Workbench({ names: [vhost, queue] }) {
       <span class="muted"><${Go} to=${['queues', vhost, queue]}>${queue}<//> in ${vhost}. Looking changes nothing: no message is taken or marked.</span>
       <${Acts} vhost=${vhost} queue=${queue} filters=${filters} total=${whole.data?.messages ?? null} marked=${marked} done=${reload} onJob=${setRunning} />
     </div>
-    ${running && html`<${JobPanel} id=${running} done=${reload} close=${() => setRunning(null)} />`}
+    ${running && html`<${JobPanel} key=${running.id} id=${running.id} total=${running.total} done=${reload} close=${() => setRunning(null)} />`}
     <${Filters} filters=${filters} />
     <${Understanding} live=${whole} filters=${filters} />
     <div class=${`bench ${open ? 'with-open' : ''}`}>
-      <${Panel} flush tools=${html`<${Numbers} page=${page.data} whole=${whole.data} marked=${marked} />`}>
+      <${Panel} flush tools=${html`<${Numbers} page=${page.data} whole=${whole.data} marked=${marked} filtered=${Object.keys(filters).length > 0} />`}>
         ${messages.length
           ? html`<${MessageList} messages=${messages} marked=${marked} onMark=${setMarked} open=${open?.id} />`
           : html`<${Nothing} filters=${filters} page=${page.data} />`}
         <${Turn} trail=${trail} next=${page.data.cursor} onTurn=${(next) => setCursors({ key, trail: next })} />
       <//>
-      ${open && html`<${Inspector} key=${open.id} vhost=${vhost} queue=${queue} message=${open} close=${() => adjust({ message: '' })} done=${reload} onJob=${setRunning} />`}
+      ${open && html`<${Inspector} key=${open.id} vhost=${vhost} queue=${queue} message=${open} close=${() => adjust({ message: '' })} onJob=${setRunning} />`}
     </div>`;
+}
+
+/** Shows a job that was begun here before and hasn't come to its end. */
+function useUnfinished(vhost, queue, show) {
+  useEffect(() => {
+    const abort = new AbortController();
+    const find = async () => {
+      const all = await jobs(abort.signal);
+      const open = all.find((each) => each.vhost === vhost && each.queue === queue && ['running', 'interrupted'].includes(each.status));
+      if (open) show((shown) => shown ?? { id: open.id, total: null });
+    };
+    // Without jobs to tell of, the page is as good.
+    find().catch(() => {});
+    return () => abort.abort();
+  }, [vhost, queue]);
 }
 
 function Missing({ error, retry, vhost, queue }) {
@@ -57,15 +73,18 @@ function Missing({ error, retry, vhost, queue }) {
   return html`<${Waiting} error=${error} retry=${retry} />`;
 }
 
-function Numbers({ page, whole, marked }) {
-  const aside = [page.unacknowledged && `${count(page.unacknowledged)} handed out`, page.delayed && `${count(page.delayed)} wait for a retry`].filter(Boolean);
+function Numbers({ page, whole, marked, filtered }) {
+  const { unacknowledged, delayed, undelivered_dead_letters: undelivered } = page.counts;
+  const aside = [
+    unacknowledged && `${count(unacknowledged)} handed out`, delayed && `${count(delayed)} waiting for a retry`, undelivered && `${count(undelivered)} on the way to a dead-letter exchange`,
+  ].filter(Boolean);
   return html`<span class="muted" role="status">
-    ${marked.size ? html`<b>${count(marked.size)} selected</b> of ` : ''}${whole ? plural(whole.messages, 'message') : 'messages'}${whole && whole.messages !== page.ready ? ` that match, ${count(page.ready)} in the queue` : ''}${aside.length ? `, besides ${aside.join(' and ')}` : ''}</span>`;
+    ${marked.size ? html`<b>${count(marked.size)} selected</b> of ` : ''}${whole ? plural(whole.messages, 'message') : 'messages'}${whole && filtered ? ` that match, ${count(page.counts.ready)} in the queue` : ''}${aside.length ? `, besides ${aside.join(' and ')}` : ''}</span>`;
 }
 
 function Nothing({ filters, page }) {
-  if (Object.keys(filters).length) return html`<${Empty} title="No message matches">The queue has ${plural(page.ready, 'message')}; take a filter away to see more.<//>`;
-  return html`<${Empty} title="The queue is empty">${page.unacknowledged ? `${plural(page.unacknowledged, 'message')} are with consumers, who have yet to settle them.` : 'Dead letters that arrive appear here.'}<//>`;
+  if (Object.keys(filters).length) return html`<${Empty} title="No message matches">The queue has ${plural(page.counts.ready, 'message')}; take a filter away to see more.<//>`;
+  return html`<${Empty} title="The queue is empty">${page.counts.unacknowledged ? `${plural(page.counts.unacknowledged, 'message')} with consumers, who have yet to settle them.` : 'Dead letters that arrive appear here.'}<//>`;
 }
 
 function Turn({ trail, next, onTurn }) {

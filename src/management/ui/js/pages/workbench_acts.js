@@ -1,11 +1,11 @@
 // Acting on messages: send back, drop, export, import. What takes time runs as a job of the broker's.
 import { html, useEffect, useState } from '../ui.js';
-import { query, request, save } from '../api.js';
+import { save } from '../api.js';
 import { useLive } from '../live.js';
 import { ActionButton, ActionForm, Check, Field, Panel, Problem, openDialog } from '../parts.js';
 import { Pairs, usePairs } from '../pairs.js';
 import { count, plural } from '../format.js';
-import { base, cancel, drop, job, replay } from './workbench_api.js';
+import { cancel, drop, exported, imported, job, replay, resume } from './workbench_api.js';
 
 export function Acts({ vhost, queue, filters, total, marked, done, onJob }) {
   const some = marked.size > 0;
@@ -14,39 +14,38 @@ export function Acts({ vhost, queue, filters, total, marked, done, onJob }) {
   const what = some ? `${count(marked.size)} selected` : Object.keys(filters).length ? `all that match` : 'all';
   const none = !howMany;
   return html`<div class="row">
-    <button type="button" class="primary" disabled=${none} onClick=${() => openReplay({ vhost, queue, selection, count: howMany, done, onJob })}>Replay ${what} …</button>
-    <button type="button" class="danger" disabled=${none} onClick=${() => openDrop({ vhost, queue, selection, count: howMany, done, onJob })}>Drop ${what} …</button>
+    <button type="button" class="primary" disabled=${none} onClick=${() => openReplay({ vhost, queue, selection, count: howMany, onJob })}>Replay ${what} …</button>
+    <button type="button" class="danger" disabled=${none} onClick=${() => openDrop({ vhost, queue, selection, count: howMany, onJob })}>Drop ${what} …</button>
     <${ActionButton} disabled=${none} run=${() => exportMessages(vhost, queue, selection)}>Export<//>
     <button type="button" onClick=${() => openImport({ vhost, queue, done })}>Import …</button>
   </div>`;
 }
 
-async function exportMessages(vhost, queue, { ids, filter }) {
-  const response = await request('GET', `${base(vhost, queue)}/export${query(ids ? { ids: ids.join(',') } : filter)}`, { headers: { Accept: 'application/x-ndjson, application/json' } });
-  save(await response.blob(), `${queue.replace(/[^\w.-]+/g, '_')}.ndjson`);
+async function exportMessages(vhost, queue, selection) {
+  save(await exported(vhost, queue, selection), `${queue.replace(/[^\w.-]+/g, '_')}.ndjson`);
 }
 
 function openImport({ vhost, queue, done }) {
   openDialog('Import messages', (close) => html`
-    <p>Publishes the messages of an export to ${queue}. Those that are there stay.</p>
+    <p>Adds the messages of an export to ${queue}, all of them or none. Those that are there stay.</p>
     <${ActionForm} label="Import" onCancel=${close} keep run=${async ({ file }) => {
-      const response = await request('POST', `${base(vhost, queue)}/import`, { body: file, type: 'application/x-ndjson' });
-      const said = await response.json().catch(() => ({}));
+      const n = await imported(vhost, queue, file);
       close();
       done();
-      return said.imported === undefined ? 'Imported' : `${plural(said.imported, 'message')} imported`;
+      return `${plural(n, 'message')} imported`;
     }}><${Field} label="File" name="file" type="file" accept=".ndjson,.jsonl,application/x-ndjson" required hint="One message a line, as the export writes them" /><//>`);
 }
 
-export function openDrop({ vhost, queue, selection, count: howMany, done, onJob }) {
+/** The API wants it said when all are meant. */
+const meant = ({ ids, filter }) => (ids ? { ids } : Object.keys(filter).length ? { filter } : { all: true });
+
+export function openDrop({ vhost, queue, selection, count: howMany, onJob }) {
   openDialog(`Drop ${plural(howMany, 'message')}?`, (close) => html`
     <p>They will be gone for good. Export them first if there is any doubt. The audit log keeps that you did it.</p>
     <${ActionForm} danger label="Drop" onCancel=${close} keep run=${async () => {
-      const answer = await drop(vhost, queue, selection);
+      const { id } = await drop(vhost, queue, meant(selection));
       close();
-      if (answer.job) onJob(answer.job);
-      done();
-      return answer.job ? undefined : `${plural(answer.dropped ?? howMany, 'message')} dropped`;
+      onJob({ id, total: howMany });
     }} />`);
 }
 
@@ -60,12 +59,12 @@ const WAYS = [
   ['elsewhere', 'Elsewhere'],
 ];
 
-function ReplayForm({ vhost, queue, selection, message, done, onJob, close }) {
+function ReplayForm({ vhost, queue, selection, count: howMany, message, onJob, close }) {
   const [where, setWhere] = useState('origin');
   const [preview, setPreview] = useState(null);
   const headers = usePairs();
   const wanted = (values, dryRun) => {
-    const body = { ...selection, dry_run: dryRun, skip_replayed: values.skip === 'on' };
+    const body = { ...meant(selection), dry_run: dryRun, skip_replayed: values.skip === 'on' };
     body.to = where === 'elsewhere' ? { exchange: values.exchange, ...(values.routing_key && { routing_key: values.routing_key }) } : where;
     if (values.rate) body.rate = Number(values.rate);
     body.set_headers = headers.value();
@@ -74,10 +73,9 @@ function ReplayForm({ vhost, queue, selection, message, done, onJob, close }) {
     return body;
   };
   async function run(values) {
-    const answer = await replay(vhost, queue, wanted(values, false));
+    const { id } = await replay(vhost, queue, wanted(values, false));
     close();
-    if (answer.job) onJob(answer.job);
-    done();
+    onJob({ id, total: howMany });
   }
   const tryOut = async (event) => setPreview(await replay(vhost, queue, wanted(Object.fromEntries(new FormData(event)), true)));
   return html`<${ActionForm} label="Replay" run=${run} keep onCancel=${close} extra=${html`<${DryRun} run=${tryOut} />`}>
@@ -111,30 +109,45 @@ function DryRun({ run }) {
 }
 
 function Preview({ of }) {
-  return html`<div class="note" role="status"><b>${plural(of.would_send ?? 0, 'message')} would be sent${of.already_replayed ? `, ${count(of.already_replayed)} of them a second time` : ''}.</b>
-    <ul>${(of.destinations ?? []).map((each) => html`<li><b>${count(each.count)}</b> to exchange <span class="mono">${each.exchange || '(default)'}</span> with key <span class="mono">${each.routing_key}</span>${each.why ? html` <span class="muted">(${each.why})</span>` : ''}</li>`)}</ul>
-    ${(of.problems ?? []).map((text) => html`<div class="problem">${text}</div>`)}</div>`;
+  const sent = of.targets.reduce((sum, each) => sum + each.count, 0);
+  const to = ({ exchange, routing_key: key }) => (exchange ? html`exchange <span class="mono">${exchange}</span> with key <span class="mono">${key}</span>` : html`queue <span class="mono">${key}</span>`);
+  return html`<div class="note" role="status"><b>${plural(sent, 'message')} would be sent${of.replayed_before ? `; ${count(of.replayed_before)} of those meant were sent back before` : ''}.</b>
+    <ul>${of.targets.map((each) => html`<li><b>${count(each.count)}</b> to ${to(each)} <span class="muted">(${each.why})</span>${each.exchange && html`<br /><span class="muted">from there to ${each.queues.join(', ') || 'no queue: these stay'}</span>`}</li>`)}</ul>
+    ${of.problems.map(({ why, count: n }) => html`<div class="problem">${plural(n, 'message')} would stay: ${why}</div>`)}
+    ${!of.complete && html`<p class="muted">Only the first ${count(of.examined)} were looked at.</p>`}</div>`;
 }
 
+/** Milliseconds between two looks at a job. */
+const JOB_PAUSE = 700;
+const TITLES = { replay: 'Replay', drop: 'Drop' };
+
 /** How a job goes, till it is over. */
-export function JobPanel({ id, done, close }) {
+export function JobPanel({ id, total, done, close }) {
   const live = useLive((signal) => job(id, signal), `job ${id}`, { once: true });
   const state = live.data;
-  const over = Boolean(state) && !['running', 'queued', 'starting'].includes(state.state);
+  const over = Boolean(state) && state.status !== 'running';
   useEffect(() => {
     if (over) {
       done();
       return undefined;
     }
-    const timer = setInterval(live.reload, 700);
+    const timer = setInterval(live.reload, JOB_PAUSE);
     return () => clearInterval(timer);
   }, [over, id]);
   if (!state) return html`<${Problem} error=${live.error} retry=${live.reload} />`;
-  const part = state.total ? Math.min(100, (100 * state.processed) / state.total) : over ? 100 : 0;
-  return html`<${Panel} title=${state.title} tools=${over ? html`<button type="button" class="small" onClick=${close}>Close</button>` : html`<${ActionButton} class="small danger" run=${() => cancel(id)}>Stop<//>`}>
+  const part = over && state.status === 'done' ? 100 : total ? Math.min(100, (100 * (state.done + state.skipped + state.stayed)) / total) : 0;
+  const goOn = async () => {
+    await resume(id);
+    live.reload();
+  };
+  const tools = over
+    ? html`${state.status !== 'done' && html`<${ActionButton} class="small" run=${goOn}>Go on<//>`}<button type="button" class="small" onClick=${close}>Close</button>`
+    : html`<${ActionButton} class="small danger" run=${() => cancel(id)}>Stop<//>`;
+  return html`<${Panel} title=${`${TITLES[state.act] ?? state.act}, begun by ${state.user}`} tools=${tools}>
     <div class="stack">
       <div class="progress" role="progressbar" aria-valuenow=${Math.round(part)} aria-valuemin="0" aria-valuemax="100" aria-label="Progress"><div style=${{ width: `${part}%` }}></div></div>
-      <div role="status"><span class=${`tag ${state.state === 'done' ? 'good' : over ? 'warn' : ''}`} data-job-state=${state.state}>${state.state}</span> ${count(state.processed)}${state.total ? ` of ${count(state.total)}` : ''}${state.outcomes.map(([what, n]) => `, ${count(n)} ${what}`)}</div>
-      ${state.error && html`<div class="problem">${state.error}</div>`}
+      <div role="status"><span class=${`tag ${state.status === 'done' ? 'good' : over ? 'warn' : ''}`} data-job-state=${state.status}>${state.status}</span> ${count(state.done)}${total ? ` of ${count(total)}` : ''} ${state.act === 'drop' ? 'dropped' : 'sent'}${state.skipped ? `, ${count(state.skipped)} left out as replayed before` : ''}${state.stayed ? `, ${count(state.stayed)} stayed` : ''}</div>
+      ${state.failure && html`<div class="problem">${state.failure}</div>`}
+      ${state.problems.length > 0 && html`<details><summary>Why messages stayed</summary><ul>${state.problems.map(({ id: message, why }) => html`<li><span class="mono">${message}</span> ${why}</li>`)}</ul></details>`}
     </div><//>`;
 }

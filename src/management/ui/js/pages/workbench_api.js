@@ -14,12 +14,17 @@ export const FILTERS = [
 export const filtersOf = (asked) => Object.fromEntries(FILTERS.map(([name]) => [name, asked[name]]).filter(([, value]) => value));
 
 /** Messages of a page. */
-const COUNT = 50;
+const LIMIT = 50;
+/** Octets of each body that come with a page. */
+const TRUNCATE = 16_384;
 
 export async function look(vhost, queue, filters, cursor, signal) {
-  const page = await get(base(vhost, queue) + query({ ...filters, cursor, count: COUNT, truncate: 65_536 }), { signal });
-  return { ...page, messages: page.messages.map(readMessage) };
+  const page = await get(base(vhost, queue) + query({ ...filters, cursor, limit: LIMIT, truncate: TRUNCATE }), { signal });
+  return { counts: page.counts, cursor: page.next_cursor, messages: page.items.map(readMessage) };
 }
+
+/** One message with all of its body. */
+export const whole = async (vhost, queue, id) => readMessage(await get(base(vhost, queue) + path(id)));
 
 function readMessage(message) {
   const { headers = {}, ...properties } = message.properties ?? {};
@@ -37,4 +42,19 @@ export async function summary(vhost, queue, filters, signal) {
 export const replay = (vhost, queue, body) => post(`${base(vhost, queue)}/replay`, body);
 export const drop = (vhost, queue, body) => post(`${base(vhost, queue)}/drop`, body);
 export const job = (id, signal) => get(`/harrier/jobs${path(id)}`, { signal });
+export const jobs = (signal) => get('/harrier/jobs', { signal });
 export const cancel = (id) => request('DELETE', `/harrier/jobs${path(id)}`);
+export const resume = (id) => post(`/harrier/jobs${path(id)}/resume`);
+
+/** The lines of an export: of all that match, or of those with these ids. */
+export async function exported(vhost, queue, { ids, filter }) {
+  const response = await request('GET', `${base(vhost, queue)}/export${query(filter ?? {})}`, { headers: { Accept: 'application/x-ndjson, application/json' } });
+  if (!ids) return response.blob();
+  const lines = (await response.text()).split('\n').filter((line) => line && ids.includes(JSON.parse(line).id));
+  return new Blob(lines.map((line) => `${line}\n`));
+}
+
+export async function imported(vhost, queue, file) {
+  const response = await request('POST', `${base(vhost, queue)}/import`, { body: file, type: 'application/x-ndjson' });
+  return (await response.json()).imported;
+}

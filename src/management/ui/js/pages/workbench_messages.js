@@ -1,10 +1,11 @@
 // The messages of a page, and one of them in full.
 import { html, useState } from '../ui.js';
 import { adjust } from '../router.js';
-import { Facts, Go, Panel, Segmented, Values, When } from '../parts.js';
+import { ActionButton, Facts, Go, Panel, Segmented, Values, When } from '../parts.js';
 import { brief, bytes, count, plural, since, time } from '../format.js';
 import { usePretty } from './common.js';
-import { openReplay, openDrop } from './workbench_acts.js';
+import { openDrop, openReplay } from './workbench_acts.js';
+import { whole } from './workbench_api.js';
 
 const TONES = { rejected: 'bad', expired: 'warn', maxlen: 'warn', delivery_limit: 'bad' };
 export const ReasonTag = ({ reason }) => (reason ? html`<span class=${`tag ${TONES[reason] ?? ''}`}>${reason.replace('_', ' ')}</span>` : html`<span class="muted">not dead-lettered</span>`);
@@ -42,11 +43,11 @@ function glance({ body, properties }) {
   return `${properties.content_type ?? 'binary'}, ${bytes(body.bytes)}`;
 }
 
-export function Inspector({ vhost, queue, message, close, done, onJob }) {
+export function Inspector({ vhost, queue, message, close, onJob }) {
   const one = { ids: [message.id] };
   const tools = html`
-    <button type="button" class="primary" onClick=${() => openReplay({ vhost, queue, selection: one, count: 1, message, done, onJob })}>Replay …</button>
-    <button type="button" class="danger" onClick=${() => openDrop({ vhost, queue, selection: one, count: 1, done, onJob })}>Drop …</button>
+    <button type="button" class="primary" onClick=${() => openReplay({ vhost, queue, selection: one, count: 1, message, onJob })}>Replay …</button>
+    <button type="button" class="danger" onClick=${() => openDrop({ vhost, queue, selection: one, count: 1, onJob })}>Drop …</button>
     <button type="button" aria-label="Close this message" onClick=${close}>Close</button>`;
   const { headers, properties } = message;
   // The history has a place of its own below.
@@ -55,7 +56,7 @@ export function Inspector({ vhost, queue, message, close, done, onJob }) {
     ${message.replayed && html`<p class="note">This message was sent back before: ${plural(message.replayed.count, 'time')}${message.replayed.by ? `, last by ${message.replayed.by}` : ''}${message.replayed.time ? html`, <${When} at=${message.replayed.time} />` : ''}.</p>`}
     ${Object.entries(message.errors ?? {}).map(([name, value]) => html`<p class="problem"><strong>${name}</strong> ${typeof value === 'string' ? value : JSON.stringify(value)}</p>`)}
     ${message.deaths.length > 0 && html`<h3>What happened to it</h3><${Deaths} vhost=${vhost} message=${message} />`}
-    <h3>Body</h3><${Body} body=${message.body} type=${properties.content_type} />
+    <h3>Body</h3><${Body} vhost=${vhost} queue=${queue} message=${message} type=${properties.content_type} />
     <h3>Properties</h3><${Facts} of=${[
       ['Exchange', message.exchange || '(default exchange)'], ['Routing key', message.routing_key && html`<span class="mono">${message.routing_key}</span>`],
       ...Object.entries(properties).map(([name, value]) => [name.replaceAll('_', ' '), name === 'timestamp' ? time(value) : html`<span class="mono">${String(value)}</span>`]),
@@ -73,14 +74,16 @@ function Deaths({ vhost, message }) {
     <div class="muted small-text">came there by exchange ${death.exchange || '(default)'} with key <span class="mono">${(death.routing_keys ?? []).join(', ') || '(empty)'}</span></div></li>`)}</ol>`;
 }
 
-function Body({ body, type }) {
+function Body({ vhost, queue, message, type }) {
+  const [body, setBody] = useState(message.body);
+  const complete = async () => setBody((await whole(vhost, queue, message.id)).body);
   const pretty = usePretty(body.encoding === 'text' ? body.text : '');
   const [view, setView] = useState(null);
   const options = [pretty !== null && ['json', 'JSON'], body.encoding === 'text' && ['text', 'Text'], ['hex', 'Hex']].filter(Boolean);
   const chosen = view ?? options[0][0];
   const shown = { json: () => pretty, text: () => body.text, hex: () => hex(octets(body)) }[chosen]();
   return html`<div class="row spread"><${Segmented} label="Show the body as" options=${options} value=${chosen} onChoose=${setView} />
-      <span class="muted small-text">${[type, bytes(body.bytes), body.truncated && 'cut here; export has all of it'].filter(Boolean).join(', ')}</span></div>
+      <span class="muted small-text">${[type, bytes(body.bytes)].filter(Boolean).join(', ')} ${body.truncated && html`<${ActionButton} class="small" run=${complete}>Show all of it<//>`}</span></div>
     <pre class="payload" tabindex="0">${shown}</pre>`;
 }
 
