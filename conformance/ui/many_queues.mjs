@@ -3,6 +3,9 @@ import { api, expect, go } from './asking.mjs';
 
 const QUEUES = 10_000;
 
+/** Milliseconds that the broker took for the latest list, as the browser saw it. */
+const asked = (page) => page.evaluate(() => Math.round(performance.getEntriesByType('resource').filter(({ name }) => name.includes('/api/queues')).at(-1).duration));
+
 /** Milliseconds until the table has changed as wanted and is drawn. */
 async function timed(page, act, shown) {
   const start = performance.now();
@@ -14,11 +17,13 @@ async function timed(page, act, shown) {
 
 export async function manyQueues(browser) {
   const { page } = browser;
+  page.setDefaultTimeout(60_000);
   const queues = Array.from({ length: QUEUES }, (_, n) => ({ name: `many.${String(n).padStart(5, '0')}`, vhost: '/', durable: true, auto_delete: false, arguments: {} }));
   await api('POST', '/definitions', { queues });
   await go(page, '#/', 'Overview');
   const row = (name) => page.getByRole('link', { name, exact: true }).waitFor();
   const list = await timed(page, () => go(page, '#/queues', 'Queues'), () => row('many.00050'));
+  const listed = await asked(page);
   const next = await timed(page, () => page.getByRole('button', { name: 'Next' }).click(), () => row('many.00150'));
   const filter = await timed(page, () => page.getByRole('searchbox').fill('09999'), () => row('many.09999'));
   const rows = await page.locator('main tbody tr').count();
@@ -27,5 +32,5 @@ export async function manyQueues(browser) {
   await row('many.00001');
   const sort = await timed(page, () => page.getByRole('button', { name: 'Name' }).click(), () => row('work'));
   await browser.shoot('ten-thousand-queues');
-  return `list ${list} ms, next page ${next} ms, filter ${filter} ms (typing pause of 220 included), sort ${sort} ms`;
+  return `list ${list} ms, of which the broker ${listed}, next page ${next} ms, filter ${filter} ms (typing pause of 220 included), sort ${sort} ms`;
 }

@@ -50,7 +50,7 @@ function Rail({ overview }) {
       </ul>`)}
     </nav>
     <div class="foot">
-      <div>${overview ? `${overview.product_name ?? 'Harrier'} ${overview.product_version ?? ''}` : ''}</div>
+      <div>${overview && (overview.harrier_version ? `Harrier ${overview.harrier_version}` : `${overview.product_name} ${overview.product_version}`)}</div>
       <a href="#" onClick=${(event) => { event.preventDefault(); help(); }}>Keyboard <kbd>?</kbd></a>
     </div>
   </div>`;
@@ -91,7 +91,7 @@ function Alarms({ nodes }) {
 export function Frame({ title, crumbs = [], children }) {
   const { data } = useLive(async (signal) => {
     const [overview, nodes] = await Promise.all([
-      get('/overview?columns=cluster_name,product_name,product_version,object_totals', { signal }),
+      get('/overview?columns=cluster_name,harrier_version,product_name,product_version,object_totals', { signal }),
       hasTag('monitoring') ? getIfThere('/nodes?columns=name,mem_alarm,disk_free_alarm', { signal }) : [],
     ]);
     return { overview, nodes };

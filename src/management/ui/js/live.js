@@ -36,6 +36,8 @@ export function useLive(load, key, { once = false } = {}) {
       if (own.signal.aborted || error.name === 'AbortError') return;
       setState((before) => ({ key, data: before.key === key ? before.data : null, error }));
       if (!error.status) pulse.set('lost');
+    } finally {
+      if (abort.current === own) abort.current = null;
     }
   }, [key]);
 
@@ -50,8 +52,9 @@ export function useLive(load, key, { once = false } = {}) {
 
   useEffect(() => {
     if (once || !every) return undefined;
-    const timer = setInterval(() => document.hidden || look(), every);
-    const wake = () => document.hidden || look();
+    // An answer that takes longer than the time between two looks is waited for, not asked for anew.
+    const wake = () => document.hidden || abort.current || look();
+    const timer = setInterval(wake, every);
     document.addEventListener('visibilitychange', wake);
     return () => {
       clearInterval(timer);

@@ -60,7 +60,7 @@ function State({ queue }) {
     ['In memory', queue.messages_ram !== undefined && `${count(queue.messages_ram)}, ${bytes(queue.message_bytes_ram)}`],
     ['Persistent', queue.messages_persistent !== undefined && `${count(queue.messages_persistent)}, ${bytes(queue.message_bytes_persistent)}`],
     ['Oldest message', queue.head_message_timestamp && html`<${When} at=${queue.head_message_timestamp} />`],
-    ['Consumer capacity', typeof queue.consumer_capacity === 'number' && `${Math.round(100 * queue.consumer_capacity)} % of the time ready for more`],
+    ['Consumer capacity', queue.consumers > 0 && typeof queue.consumer_capacity === 'number' && `${Math.round(100 * queue.consumer_capacity)} % of the time ready for more`],
     ['Idle since', queue.idle_since && html`<${When} at=${queue.idle_since} />`],
     ['State', queue.state], ['Node', queue.node],
   ].map(([name, value]) => [name, value || undefined])} />`;
