@@ -15,7 +15,7 @@ export function Understanding({ live, filters }) {
     <${Group} title="Why" groups=${data.reasons} total=${data.messages} chosen=${filters.reason} choose=${(value) => adjust({ reason: value, message: '' })} />
     <${Group} title="First died in" groups=${data.first_queues} total=${data.messages} chosen=${filters.first_queue} choose=${(value) => adjust({ first_queue: value, message: '' })} />
     <${Group} title="Error" groups=${data.errors} total=${data.messages} chosen=${filters.error} choose=${(value) => adjust({ error: value.replace(/^[^:]*: /, ''), message: '' })}
-      none="No header says one. Give x-error or x-exception-message when you reject, and it is grouped here." />
+      none="No header tells one, such as x-error or x-exception-message." />
     <${Timeline} steps=${data.timeline} width=${data.step} />
   </section>`;
 }
