@@ -21,7 +21,7 @@ pub struct Asking {
     #[command(flatten)]
     pub access: Access,
     /// How to print it [default: table on a terminal, else json]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<Format>,
 }
 

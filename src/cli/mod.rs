@@ -28,7 +28,7 @@ pub mod top;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::completion::CompletionCommand;
 use self::definitions::DefinitionsCommand;
@@ -57,7 +57,7 @@ use crate::base::config::Config;
         harrier status                            is a broker there, and which?\n  \
         harrier queues list                       what waits where\n  \
         harrier help queues declare               all there is to say of a command\n\n\
-        `harrier` alone is `harrier serve`."
+        `harrier` alone is `harrier serve`, and takes its flags."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -100,7 +100,12 @@ enum Command {
 
 /// The command line as it is described to people and shells.
 pub fn command() -> clap::Command {
-    Arguments::command()
+    // What serves is described where it is called by its name: here its flags
+    // would hide the commands.
+    Arguments::command().mut_args(|argument| match argument.get_id().as_str() {
+        "help" | "version" => argument,
+        _ => argument.hide(true),
+    })
 }
 
 /// What runs the broker.
@@ -117,7 +122,10 @@ pub struct Below {
 
 /// Runs the command that the process was started with.
 pub fn run(below: Below) -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::from_arg_matches(&command().get_matches()) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
     let outcome = match arguments.command {
         None => arguments.serve.run(below.serve),
         Some(Command::Serve(command)) => command.run(below.serve),

@@ -5,7 +5,7 @@ use clap::Command;
 use crate::program::{harrier, run};
 
 /// Every command and what is below it, by the words that lead to it.
-fn commands() -> Vec<(Vec<String>, Command)> {
+pub fn commands() -> Vec<(Vec<String>, Command)> {
     let mut found = Vec::new();
     collect(&harrier::cli::command(), &[], &mut found);
     found
@@ -88,6 +88,26 @@ fn every_command_says_what_it_and_its_options_are_for() {
             assert!(option.get_help().is_some(), "harrier {words}: {option}");
         }
     }
+}
+
+/// `permissions set USER` once logged in as USER: clap hands an argument down to
+/// whatever has its identity.
+#[test]
+fn no_argument_is_taken_for_one_of_all_commands() {
+    fn walk(command: &Command, above: &[String]) {
+        let mut ids = above.to_vec();
+        for argument in command.get_arguments() {
+            let id = argument.get_id().to_string();
+            assert!(!above.contains(&id), "{}: {id}", command.get_name());
+            if argument.is_global_set() {
+                ids.push(id);
+            }
+        }
+        for inner in command.get_subcommands() {
+            walk(inner, &ids);
+        }
+    }
+    walk(&harrier::cli::command(), &[]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod definitions;
 mod examples;
 mod fake_api;
 mod import_config;
+mod managing;
 mod program;
 mod rendering;
 mod running;

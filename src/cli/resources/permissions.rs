@@ -52,7 +52,8 @@ enum Action {
         A pattern that isn't given matches nothing.")]
     Set {
         /// The user
-        user: String,
+        #[arg(value_name = "USER")]
+        name: String,
         /// Names it may declare and delete
         #[arg(long, value_name = "REGEX", default_value = "^$")]
         configure: String,
@@ -70,7 +71,8 @@ enum Action {
         harrier permissions delete shop")]
     Delete {
         /// The user
-        user: String,
+        #[arg(value_name = "USER")]
+        name: String,
         /// It is no failure if there are none
         #[arg(long)]
         if_exists: bool,
@@ -93,16 +95,16 @@ impl PermissionsCommand {
                 console.list(KIND, &all, &listing, only.map(|_| "vhost"))
             }
             Action::Set {
-                user,
+                name,
                 configure,
                 write,
                 read,
             } => {
                 let body = json!({"configure": configure, "write": write, "read": read});
-                console.put_at(&at(&user), &body, &what(&user))
+                console.put_at(&at(&name), &body, &what(&name))
             }
-            Action::Delete { user, if_exists } => {
-                console.delete_at(&at(&user), &[], &what(&user), if_exists)
+            Action::Delete { name, if_exists } => {
+                console.delete_at(&at(&name), &[], &what(&name), if_exists)
             }
         }
     }

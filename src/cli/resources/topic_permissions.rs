@@ -49,7 +49,8 @@ enum Action {
         A pattern that isn't given matches nothing.")]
     Set {
         /// The user
-        user: String,
+        #[arg(value_name = "USER")]
+        name: String,
         /// The topic exchange
         exchange: String,
         /// Routing keys it may publish with
@@ -66,7 +67,8 @@ enum Action {
         harrier topic-permissions delete guest --if-exists")]
     Delete {
         /// The user
-        user: String,
+        #[arg(value_name = "USER")]
+        name: String,
         /// The topic exchange
         exchange: Option<String>,
         /// It is no failure if there are none
@@ -90,25 +92,25 @@ impl TopicPermissionsCommand {
                 console.list(KIND, &all, &listing, only.map(|_| "vhost"))
             }
             Action::Set {
-                user,
+                name,
                 exchange,
                 write,
                 read,
             } => {
                 let body = json!({"exchange": exchange, "write": write, "read": read});
-                let at = path(&["topic-permissions", vhost, &user]);
-                console.put_at(&at, &body, &what(&user))
+                let at = path(&["topic-permissions", vhost, &name]);
+                console.put_at(&at, &body, &what(&name))
             }
             Action::Delete {
-                user,
+                name,
                 exchange,
                 if_exists,
             } => {
                 let at = match exchange {
-                    Some(exchange) => path(&["topic-permissions", vhost, &user, &exchange]),
-                    None => path(&["topic-permissions", vhost, &user]),
+                    Some(exchange) => path(&["topic-permissions", vhost, &name, &exchange]),
+                    None => path(&["topic-permissions", vhost, &name]),
                 };
-                console.delete_at(&at, &[], &what(&user), if_exists)
+                console.delete_at(&at, &[], &what(&name), if_exists)
             }
         }
     }
