@@ -95,7 +95,12 @@ impl Console {
         let columns = listing.columns(kind, hidden);
         let query = listing.query(kind, &columns, self.format);
         let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (*key, &**value)).collect();
-        let found = self.api.get_with(path, &query)?;
+        let found = self.api.get_with(path, &query).map_err(|error| {
+            let many = kind.many;
+            error.about(format!(
+                "virtual host or object of that name to list {many} of"
+            ))
+        })?;
         self.print_list(kind, found, listing, &columns)
     }
 

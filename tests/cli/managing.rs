@@ -217,7 +217,7 @@ fn a_user_may_do_what_it_is_given_and_no_more() {
     let shop = ["--user", "shop", "--password", "s3cret"];
     place.says(&[&["queues", "declare", "shop-1"][..], &shop].concat());
     let refused = place.run(&[&["queues", "declare", "other"][..], &shop].concat());
-    refused.fails(1, &["refused"]);
+    refused.fails(1, &["no permission for queue 'other'", "permissions list"]);
     let refused = place.run(&[&["users", "list"][..], &shop].concat());
     refused.fails(1, &["Not administrator user", "users tag"]);
     place.says(&["users", "tag", "shop", "administrator"]);

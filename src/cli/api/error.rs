@@ -125,6 +125,10 @@ fn refusal(status: u16, reason: &str, subject: Option<&str>) -> String {
             "this user may not do that ({reason}): another --user, or one more tag for this one \
              (harrier users tag)"
         ),
+        401 if reason.starts_with("Access refused") => format!(
+            "this user has no permission for {}; `harrier permissions list` shows what it may",
+            subject_or("that")
+        ),
         401 => format!(
             "the broker refused the login or the access ({reason}): check --user and --password"
         ),

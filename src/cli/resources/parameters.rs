@@ -49,6 +49,8 @@ enum Action {
     },
     /// Show a parameter
     #[command(after_help = "Examples:\n  \
+        harrier parameters set shovel drain '{\"src-uri\": \"amqp://old\", \"src-queue\": \"a\", \
+        \"dest-uri\": \"amqp://\", \"dest-queue\": \"a\"}'\n  \
         harrier parameters show shovel drain")]
     Show {
         /// The component
