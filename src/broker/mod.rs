@@ -27,6 +27,7 @@ pub mod pattern;
 pub mod policy;
 pub mod publishing;
 pub mod queue;
+pub mod replaying;
 pub mod replies;
 mod resource;
 pub mod routing;

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::queue::{DeadLetter, Entry, Incoming, MessageKey, Pushed, Queue, Reserved, Settlement};
+use super::queue::{
+    DeadLetter, Entry, Incoming, MessageKey, Pushed, Queue, Reserved, Settlement, Taken,
+};
 use super::store::{Record, Store};
 use super::subscriber::HeldSlot;
 
@@ -19,6 +21,8 @@ pub struct Unit {
     records: Vec<Record<'static>>,
     /// Queues that messages were taken from, with those to be put back.
     served: Vec<(Arc<Queue>, Vec<Entry>)>,
+    /// Queues that chosen messages leave.
+    left: Vec<(Arc<Queue>, Vec<Taken>)>,
 }
 
 impl Unit {
@@ -94,6 +98,12 @@ impl Unit {
         self.records.extend(letter.settled());
     }
 
+    /// Has messages leave the queue where they waited.
+    pub(super) fn depart(&mut self, queue: &Arc<Queue>, taken: Vec<Taken>) {
+        self.records.extend(taken.iter().filter_map(Taken::settled));
+        self.left.push((Arc::clone(queue), taken));
+    }
+
     /// Carries nothing out of what was published; nothing was settled.
     pub fn abandon(mut self) {
         self.take_back(0);
@@ -111,6 +121,9 @@ impl Unit {
             effects.stored(batch);
         }
         drop(records);
+        for (queue, taken) in self.left {
+            queue.depart(&taken, batch, effects);
+        }
         for (queue, reserved) in self.arrivals {
             queue.arrive(reserved, batch, effects);
         }

@@ -7,6 +7,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod browsing;
 mod concurrent;
 mod dead_letters;
 mod deduplication;

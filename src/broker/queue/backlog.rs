@@ -18,6 +18,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::departures::Departures;
 use super::notices::Notices;
 use super::residency::{Residency, Share};
 use super::state::State;
@@ -152,6 +153,9 @@ pub struct Backlog {
     loading: Option<Position>,
     /// Places given out to stored messages that haven't arrived yet.
     reserved: BTreeSet<Position>,
+    /// Those of them whose messages are gone, but may be in the page on its way.
+    departed: Vec<Position>,
+    departures: Departures,
     share: Share,
     /// The lane they are stored in, and the priority they have.
     lane: QueueId,
@@ -168,6 +172,8 @@ impl Backlog {
             beyond: VecDeque::new(),
             loading: None,
             reserved: BTreeSet::new(),
+            departed: Vec::new(),
+            departures: Departures::default(),
             share: Share::new(residency),
             lane,
             priority,
@@ -228,6 +234,11 @@ impl Backlog {
     /// Gives out the place of a stored message that arrives later.
     pub fn reserve(&mut self, position: Position) {
         self.reserved.insert(position);
+    }
+
+    /// Whether a place was given out whose message hasn't arrived.
+    pub fn is_reserved(&self, position: Position) -> bool {
+        self.reserved.contains(&position)
     }
 
     /// Takes back a place given out, because its message is about to be pushed
@@ -348,6 +359,7 @@ impl Backlog {
         let expected = |paged: &mut Paged| self.loading.is_some() && paged.first == page.from;
         let mut paged = self.paged.take_if(expected)?;
         self.loading = None;
+        let departed = std::mem::take(&mut self.departed);
         for stored in page.messages {
             if self.reserved.contains(&stored.position) {
                 continue;
@@ -363,6 +375,7 @@ impl Backlog {
             self.share.add(entry.resident_len());
             self.entries.push_back(entry);
         }
+        self.release_all(departed);
         if page.through >= paged.last {
             self.entries.append(&mut self.beyond);
             return Some(paged.messages);
@@ -415,6 +428,8 @@ impl Backlog {
         self.beyond = VecDeque::new();
         self.paged = None;
         self.loading = None;
+        let departed = std::mem::take(&mut self.departed);
+        self.release_all(departed);
     }
 
     /// Leaves to the store what it was found to have.
@@ -432,6 +447,119 @@ impl Backlog {
     pub fn shrink(&mut self) {
         if self.entries.is_empty() && self.entries.capacity() > 1024 {
             self.entries = VecDeque::new();
+        }
+        if self.is_empty() {
+            self.departures.forget();
+        }
+    }
+}
+
+/// Looking at messages, and taking some out that needn't be first.
+impl Backlog {
+    /// Those after a place that are in memory and come before all that are left to
+    /// the store.
+    pub(super) fn first_after(&self, after: Position) -> impl Iterator<Item = &Entry> {
+        let at = self.entries.partition_point(|e| e.position <= after);
+        self.entries.range(at..)
+    }
+
+    /// The others in memory.
+    pub(super) fn beyond_after(&self, after: Position) -> impl Iterator<Item = &Entry> {
+        let at = self.beyond.partition_point(|e| e.position <= after);
+        self.beyond.range(at..)
+    }
+
+    /// What of those left to the store comes after a place, for about so many.
+    pub(super) fn stored_after(&self, after: Position, messages: u64) -> Option<Wanted> {
+        let paged = self.paged.as_ref()?;
+        let from = paged.first.max(Position(after.0.saturating_add(1)));
+        if from > paged.last {
+            return None;
+        }
+        let average = paged.bytes / paged.messages.max(1);
+        Some(Wanted {
+            from,
+            to: paged.last,
+            bytes: average.saturating_mul(messages).max(1) as usize,
+            batch: paged.batch,
+        })
+    }
+
+    /// The message in a place, if it is in memory.
+    pub(super) fn resident(&self, position: Position) -> Option<&Entry> {
+        [&self.entries, &self.beyond].into_iter().find_map(|all| {
+            let at = all.binary_search_by_key(&position, |entry| entry.position);
+            all.get(at.ok()?)
+        })
+    }
+
+    /// How many messages were taken out so far, for
+    /// [`Backlog::is_left_to_the_store`].
+    pub(super) fn departures(&self) -> u64 {
+        self.departures.count()
+    }
+
+    /// Whether the message in a place is left to the store. It was when there had
+    /// been so many departures.
+    pub(super) fn is_left_to_the_store(&self, position: Position, departures: u64) -> bool {
+        let paged = self.paged.as_ref();
+        paged.is_some_and(|paged| (paged.first..=paged.last).contains(&position))
+            && !self.reserved.contains(&position)
+            && !self.departures.may_include(position, departures)
+    }
+
+    /// Takes out the message in a place, if it is in memory. The store has it until
+    /// [`Backlog::depart`].
+    pub(super) fn take_resident(&mut self, position: Position) -> Option<Entry> {
+        let lists = [&mut self.entries, &mut self.beyond];
+        let entry = lists.into_iter().find_map(|all| {
+            let at = all.binary_search_by_key(&position, |entry| entry.position);
+            all.remove(at.ok()?)
+        })?;
+        self.share.sub(entry.resident_len());
+        if entry.is_stored() {
+            self.reserve(position);
+        }
+        Some(entry)
+    }
+
+    /// Takes out a message that is left to the store and was read from there by
+    /// somebody else, when there had been so many departures; whether it is one.
+    pub(super) fn take_stored(&mut self, entry: &Entry, departures: u64) -> bool {
+        if !entry.is_stored() || !self.is_left_to_the_store(entry.position, departures) {
+            return false;
+        }
+        self.reserve(entry.position);
+        let is_last = self.loading.is_none();
+        let Some(paged) = &mut self.paged else {
+            return false;
+        };
+        paged.messages = paged.messages.saturating_sub(1);
+        paged.bytes = paged.bytes.saturating_sub(entry.stored_len());
+        if paged.messages == 0 && is_last {
+            self.paged = None;
+            self.entries.append(&mut self.beyond);
+        }
+        true
+    }
+
+    /// A message that was taken out is gone, as the store hears with `batch`. What
+    /// is on its way from there may have it still; what is asked for later won't.
+    pub(super) fn depart(&mut self, position: Position, batch: Batch) {
+        if let Some(paged) = &mut self.paged {
+            paged.batch = paged.batch.max(batch);
+        }
+        self.departures.note(position);
+        if self.loading.is_some() {
+            self.departed.push(position);
+        } else {
+            self.release(position);
+        }
+    }
+
+    fn release_all(&mut self, departed: Vec<Position>) {
+        for position in departed {
+            self.release(position);
         }
     }
 }

@@ -76,6 +76,13 @@ pub(super) struct Held {
     pub(super) since: u32,
 }
 
+impl Held {
+    /// The message.
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
 /// A place given to a message that is to come.
 #[derive(Debug)]
 pub struct Reserved {

@@ -245,6 +245,19 @@ impl Groups {
         self.unpark(place)
     }
 
+    /// Those of one priority that are parked after a place, in order.
+    pub(super) fn after(&self, priority: u8, after: Position) -> impl Iterator<Item = &Entry> {
+        let from = (Reverse(priority), Position(after.0.saturating_add(1)));
+        let to = (Reverse(priority), Position(u64::MAX));
+        let parked = self.parked.range(from..=to);
+        parked.map(|(_, parked)| &parked.entry)
+    }
+
+    /// Takes the one that has this place.
+    pub(super) fn take_out(&mut self, priority: u8, position: Position) -> Option<Entry> {
+        self.unpark((Reverse(priority), position))
+    }
+
     fn unpark(&mut self, place: Place) -> Option<Entry> {
         let Parked { entry, key } = self.parked.remove(&place)?;
         self.octets -= entry.stored_len();

@@ -109,7 +109,9 @@ impl Lane {
     /// for that page any more.
     pub(super) fn receive(&mut self, page: Page) -> Option<(u64, Weight)> {
         let unweighed = page.messages.iter();
-        let unweighed = unweighed.filter(|stored| self.unweighed.contains(&stored.position));
+        let unweighed = unweighed.filter(|stored| {
+            self.unweighed.contains(&stored.position) && !self.backlog.is_reserved(stored.position)
+        });
         let (mut weight, mut octets) = (Weight::default(), 0);
         for stored in unweighed {
             weight += Weight::of(&stored.message);
@@ -124,6 +126,30 @@ impl Lane {
             false => self.unweighed_octets.saturating_sub(octets),
         };
         Some((missing, weight))
+    }
+
+    /// The highest place given out.
+    pub(super) fn last_position(&self) -> Position {
+        self.last_position
+    }
+
+    /// Messages up to this place were handed out before.
+    pub(super) fn delivered(&self) -> Position {
+        self.delivered
+    }
+
+    /// Whether the message in a place hasn't been weighed.
+    pub(super) fn is_unweighed(&self, position: Position) -> bool {
+        self.unweighed.contains(&position)
+    }
+
+    /// A message that hasn't been weighed is gone, or has come back.
+    pub(super) fn change_unweighed(&mut self, octets: u64, comes: bool) {
+        let all = self.unweighed_octets;
+        self.unweighed_octets = match comes {
+            true => all.saturating_add(octets),
+            false => all.saturating_sub(octets),
+        };
     }
 
     /// Octets of what the store has of messages that haven't been weighed.

@@ -4,11 +4,13 @@
 
 mod arrivals;
 mod backlog;
+mod browse;
 mod consumers;
 mod core;
 mod dead_letter;
 mod deadlines;
 mod deduplication;
+mod departures;
 mod groups;
 mod incoming;
 mod lane;
@@ -17,9 +19,11 @@ mod ready;
 mod residency;
 mod retries;
 mod schedule;
+mod selection;
 mod settings;
 mod settling;
 mod state;
+mod taking;
 mod timeouts;
 mod undelivered;
 mod weight;
@@ -30,14 +34,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 pub use self::backlog::Entry;
+pub use self::browse::{BadPlace, Cursor, Frontier, Glance, Look, Place, Seen};
 pub use self::consumers::{ConsumerSlot, ConsumerSpec, has_single_active};
 pub use self::core::{Pause, QueueCore, Reserved, Settlement};
 pub use self::dead_letter::{DeadLetter, DeadLetterTarget, DeathReason, is_cycle};
 pub use self::deduplication::{Mark, MessageKey, WINDOW_LANE, deduplicates};
 pub use self::incoming::Incoming;
 pub use self::residency::{Marks, Residency};
-pub use self::retries::{Delayed, DelayedRetry};
+pub use self::retries::{Delayed, DelayedRetry, RetryKey};
 pub use self::settings::{Overflow, Priorities, Settings};
+pub use self::taking::Taken;
 
 use self::consumers::Detached;
 use self::deduplication::read_all;

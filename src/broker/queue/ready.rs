@@ -32,11 +32,11 @@ pub(super) struct Ready {
     priorities: Option<Priorities>,
     residency: Arc<Residency>,
     /// Highest priority first, each made when it is used first.
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     /// What came back to a queue that serves this first.
-    returned: VecDeque<Entry>,
+    pub(super) returned: VecDeque<Entry>,
     /// Those that wait for others of their group, where there are groups.
-    groups: Option<Box<Groups>>,
+    pub(super) groups: Option<Box<Groups>>,
     /// What they weigh. Messages left to the store by an earlier run count once
     /// they are read back: so nothing is dropped that may have room.
     weight: Weight,
@@ -166,12 +166,12 @@ impl Ready {
     }
 
     #[inline]
-    fn come(&mut self, entry: &Entry) {
+    pub(super) fn come(&mut self, entry: &Entry) {
         self.weight += entry.weight();
     }
 
     #[inline]
-    fn leave(&mut self, entry: &Entry) {
+    pub(super) fn leave(&mut self, entry: &Entry) {
         self.weight = self.weight.without(entry.weight());
     }
 

@@ -2,8 +2,10 @@
 //! (`semantics` 10, delayed retry).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::backlog::Entry;
+use super::browse::Place;
 use super::weight::Weight;
 use crate::broker::attempts::Attempts;
 use crate::wire::{FieldTable, FieldValue};
@@ -95,11 +97,19 @@ fn unit(seed: u64) -> f64 {
     (z ^ (z >> 31)) as f64 / u64::MAX as f64
 }
 
+/// When a message is tried again, and who of several comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RetryKey {
+    /// The time, milliseconds since 1970.
+    pub due: u64,
+    /// Its number among all that ever waited.
+    pub serial: u64,
+}
+
 /// The messages that wait, by when they are to be tried again.
 #[derive(Debug, Default)]
 pub struct Retries {
-    /// By time, milliseconds since 1970, and by who came first.
-    waiting: BTreeMap<(u64, u64), Entry>,
+    waiting: BTreeMap<RetryKey, Entry>,
     serial: u64,
     weight: Weight,
 }
@@ -119,19 +129,34 @@ impl Retries {
     pub fn keep(&mut self, due: u64, entry: Entry) {
         self.serial += 1;
         self.weight += entry.weight();
-        self.waiting.insert((due, self.serial), entry);
+        let serial = self.serial;
+        self.waiting.insert(RetryKey { due, serial }, entry);
     }
 
     /// When the first one is to be tried again.
     pub fn next_due(&self) -> Option<u64> {
-        self.waiting.first_key_value().map(|((due, _), _)| *due)
+        self.waiting.first_key_value().map(|(key, _)| key.due)
+    }
+
+    /// Those from a key on, by when they are tried.
+    pub fn after(&self, after: Bound<RetryKey>) -> impl Iterator<Item = (RetryKey, &Entry)> {
+        let waiting = self.waiting.range((after, Bound::Unbounded));
+        waiting.map(|(key, entry)| (*key, entry))
+    }
+
+    /// Takes out the one that waits under `key`, if that is it.
+    pub fn remove(&mut self, key: RetryKey, place: Place) -> Option<Entry> {
+        self.waiting.get(&key).filter(|e| Place::of(e) == place)?;
+        let entry = self.waiting.remove(&key)?;
+        self.weight = self.weight.without(entry.weight());
+        Some(entry)
     }
 
     /// Takes out those that have waited long enough.
     pub fn take_due(&mut self, now: u64) -> Vec<Entry> {
         let mut due = Vec::new();
         while let Some(first) = self.waiting.first_entry() {
-            if first.key().0 > now {
+            if first.key().due > now {
                 break;
             }
             let entry = first.remove();
