@@ -131,3 +131,12 @@ pub const PAGE_SIZES: (usize, usize) = (100, 500);
 pub const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
 /// Octets of the history of counters before less far back is kept.
 pub const RATES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Octets of the file in which administrators' acts are kept, before another one
+/// is begun.
+pub const AUDIT_FILE_MAX: u64 = 16 * 1024 * 1024;
+/// Octets of what is kept of one act.
+pub const AUDIT_LINE_MAX: usize = 16 * 1024;
+/// Jobs on queues that run at the same time.
+pub const JOBS_RUNNING_MAX: usize = 16;
+/// Jobs that are remembered.
+pub const JOBS_KEPT_MAX: usize = 200;

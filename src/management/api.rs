@@ -5,11 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use super::audit::Audit;
 use super::rates::Rates;
 use super::shovel::Shovels;
+use super::workbench::Jobs;
 use crate::base::clock::Now;
 use crate::base::ids::Batch;
 use crate::server::shared::{CLUSTER_NAME, Shared};
+
+/// Acts of earlier runs that are looked through for jobs that didn't end.
+const RECENT_ACTS: usize = 2000;
 
 /// What all handlers share: the broker, and where it is served.
 #[derive(Debug)]
@@ -24,6 +29,10 @@ pub struct Api {
     pub started: Now,
     /// What moves messages from and to it.
     pub shovels: Arc<Shovels>,
+    /// What administrators did.
+    pub audit: Audit,
+    /// Work on queues' messages.
+    pub jobs: Jobs,
 }
 
 /// An address that something is served on.
@@ -42,12 +51,16 @@ impl Api {
     pub fn new(shared: Arc<Shared>, listeners: Vec<Listener>) -> Self {
         let started = shared.now();
         let shovels = Shovels::new(Arc::clone(&shared));
+        let audit = Audit::new(&shared.config.data_dir);
+        let jobs = Jobs::restored(&audit.last(RECENT_ACTS).unwrap_or_default());
         Self {
             shovels,
             shared,
             listeners,
             rates: Rates::default(),
             started,
+            audit,
+            jobs,
         }
     }
 

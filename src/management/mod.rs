@@ -14,6 +14,7 @@
 pub mod access;
 mod api;
 pub mod arguments;
+pub mod audit;
 mod bindings;
 pub mod body;
 mod channels;
@@ -57,6 +58,7 @@ mod users;
 mod vhost_routes;
 mod vhosts;
 mod whoami;
+pub mod workbench;
 
 pub use self::api::{Api, Listener};
 pub use self::envelope::{Encrypted, Envelope, Plain, Stream};

@@ -11,7 +11,7 @@ use super::reply::ApiError;
 use super::{
     bindings, channels, connections, consumers, definition_routes, exchanges, features, front,
     health, limits, maintenance, messages, nodes, overview, parameter_routes, permissions,
-    policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami,
+    policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami, workbench,
 };
 use crate::base::limits::HTTP_BODY_MAX;
 
@@ -43,6 +43,7 @@ fn api() -> Routes {
         .merge(vhost_routes::routes())
         .merge(vhosts::routes())
         .merge(whoami::routes())
+        .merge(workbench::routes())
         .fallback(async || ApiError::not_found())
 }
 
