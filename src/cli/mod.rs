@@ -9,6 +9,7 @@ mod completion;
 pub mod config_file;
 pub mod console;
 mod definitions;
+mod dlq;
 pub mod fields;
 pub mod format;
 mod get;
@@ -32,6 +33,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::completion::CompletionCommand;
 use self::definitions::DefinitionsCommand;
+use self::dlq::DlqCommand;
 use self::get::GetCommand;
 use self::health::HealthCommand;
 use self::import_config::ImportConfigCommand;
@@ -88,6 +90,8 @@ enum Command {
     Publish(PublishCommand),
     /// Take messages from a queue, or look at them and put them back
     Get(GetCommand),
+    /// Look into dead letters, see why, send them back
+    Dlq(DlqCommand),
     /// Check a stopped broker's data directory, print messages in it
     Store(StoreCommand),
     /// Load a broker, measure it, check that nothing was lost
@@ -136,6 +140,7 @@ pub fn run(below: Below) -> ExitCode {
         Some(Command::Definitions(definitions)) => definitions.run(),
         Some(Command::Publish(publish)) => publish.run(),
         Some(Command::Get(get)) => get.run(),
+        Some(Command::Dlq(dlq)) => dlq.run(),
         Some(Command::Store(store)) => store.run(below.store),
         Some(Command::Perf(perf)) => perf.run(),
         Some(Command::ImportConfig(import)) => import.run(),

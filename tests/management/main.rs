@@ -17,3 +17,4 @@ mod messages;
 mod objects;
 mod rates;
 mod ui;
+mod workbench;
