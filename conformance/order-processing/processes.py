@@ -40,13 +40,19 @@ class Service:
         self.process.wait()
 
 
+def free_address() -> str:
+    """An address of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
 class Broker:
     """A broker of our own, on a free port, that can be killed and started again."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = free_address()
+        self.http = free_address()
         self.program = program
         self.folder = folder
         self.process: subprocess.Popen | None = None
@@ -57,7 +63,8 @@ class Broker:
         data = self.folder / "broker-data"
         with log_path.open("a") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve", "--data-dir", data, "--amqp", self.address, "--http", "off"],
+                [self.program, "serve", "--data-dir", data, "--amqp", self.address]
+                + ["--http", self.http],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -19,8 +19,9 @@ import account
 import topology
 from account import Account
 from find_dead_letter import dead_letters, deaths
-from orders import order
+from orders import order, sound
 from processes import Broker, Service
+from workbench import Workbench
 
 HERE = Path(__file__).resolve().parent
 WORK = Path(os.environ["WORK"])
@@ -176,6 +177,42 @@ def check_dead_letters(run: Run, letters: list) -> None:
     )
 
 
+def mend(run: Run, bench: Workbench) -> None:
+    """What was wrong is put right: each dead letter is found, understood, sent back and done."""
+    dead = bench.summary()
+    run.tell(f"the workbench: {dead['messages']} dead letters in {len(dead['first_queues'])} queues")
+    run.start(*account.SERVICES)
+    misunderstood, unsent = [], []
+    for number, spoiled in enumerate(run.orders, 1):
+        if not spoiled.spoil:
+            continue
+        letters = bench.find(spoiled.order_id)
+        queues = {f"shop.{service}" for service in account.SERVICES if spoiled.refused_by(service)}
+        if {letter["first_death_queue"] for letter in letters} != queues:
+            misunderstood.append(spoiled.order_id)
+        for letter in letters:
+            if letter["told"] != f"rejected by a consumer of '{letter['first_death_queue']}'":
+                misunderstood.append(spoiled.order_id)
+            if not bench.replay(letter["id"], sound(number)):
+                unsent.append(spoiled.order_id)
+    run.check("each-found-and-understood", not misunderstood, f"wrong: {misunderstood[:3]}")
+    run.check("each-put-right-and-sent-back", not unsent, f"not sent: {unsent[:3]}")
+    run.wait("all put right", lambda: not any(undone(run).values()))
+    run.kill_all()
+    missing = undone(run)
+    run.check("every-order-done-by-every-service", not any(missing.values()), f"{missing}")
+    twice = [x for line in run.books().lines for x, times in line.handled.items() if times > 1]
+    run.check("no-order-done-twice", not twice, f"twice: {twice[:3]}")
+    left = depths()[topology.DEAD_LETTERS]
+    run.check("no-dead-letter-left", left == 0, f"{left} are left")
+
+
+def undone(run: Run) -> dict[str, int]:
+    """How many of the orders placed each service hasn't done."""
+    placed = [line for line in run.books().lines if line.kind == "order.placed"]
+    return {line.service: len(line.expected - line.handled.keys()) for line in placed}
+
+
 def explains_itself(properties) -> bool:
     """Whether the headers are those of an order rejected once by one of our services."""
     if len(deaths(properties)) != 1:
@@ -220,6 +257,7 @@ def play_and_audit(run: Run, broker: Broker | None) -> bool:
         play(run, broker)
         audit(run)
         if broker:
+            mend(run, Workbench(broker.http))
             run.check("broker-stops-cleanly", broker.stops_cleanly(), "not in time, or not with 0")
     except (AMQPError, RuntimeError) as error:
         run.check("run-came-to-its-end", False, repr(error))

@@ -26,6 +26,7 @@ mod ledger;
 mod link;
 mod load;
 mod message;
+mod replaying;
 mod rounds;
 mod topology;
 #[allow(dead_code, reason = "shared with the tests of the server")]

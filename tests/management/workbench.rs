@@ -411,11 +411,10 @@ fn every_act_is_on_record() {
         told(acts.len() - 1) == (Some("replay"), Some("started")),
         "{acts:?}"
     );
-    let started: Vec<_> = acts[first..]
+    let started = acts[first..]
         .iter()
-        .filter(|a| a["outcome"] == "started")
-        .collect();
-    assert_eq!(started.len(), 2);
+        .filter(|act| act["outcome"] == "started");
+    assert_eq!(started.count(), 2);
     assert_eq!(acts[acts.len() - 1]["user"], "guest");
     assert_eq!(
         acts[acts.len() - 1]["about"]["request"]["ids"],

@@ -20,6 +20,9 @@ pub struct Broker {
     pub address: SocketAddr,
     /// Where it serves TLS.
     pub encrypted: Option<SocketAddr>,
+    /// Where it serves HTTP.
+    #[allow(dead_code, reason = "the tests of crashes ask there")]
+    pub http: Option<SocketAddr>,
     logged: Receiver<String>,
     log: Vec<String>,
     /// Goes away after the broker.
@@ -62,6 +65,7 @@ impl Broker {
             child,
             address: address("amqp=").unwrap(),
             encrypted: address("amqps="),
+            http: address("http="),
             logged,
             log: Vec::new(),
             _directory: None,

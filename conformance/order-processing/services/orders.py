@@ -37,27 +37,32 @@ class Order:
 
 def order(number: int) -> Order:
     """Order `number`, counted from 1; the same number always gives the same order."""
-    order_id = f"order-{number:06}"
-    customer = CUSTOMERS[number % len(CUSTOMERS)]
-    content = {
-        "order_id": order_id,
-        "customer": customer,
-        "email": f"{customer.lower()}@example.com",
-        "items": [{"sku": GOODS[number % len(GOODS)], "quantity": 1 + number % 3}],
-        "amount_cents": 500 + number * 37 % 9_500,
-        "currency": "EUR",
-    }
+    content = sound(number)
+    order_id = content["order_id"]
     spoil = spoil_of(number)
     if spoil == "currency nobody takes":
         content["currency"] = "shells"
     elif spoil == "quantity below one":
         content["items"][0]["quantity"] = -1
     elif spoil == "e-mail without an @":
-        content["email"] = customer.lower()
+        content["email"] = content["customer"].lower()
     body = json.dumps(content).encode()
     if spoil == "cut off in the middle":
         body = body[: len(body) // 2]
     return Order(order_id, f"{order_id}/placed", spoil, body)
+
+
+def sound(number: int) -> dict:
+    """What order `number` says as long as nobody spoils it."""
+    customer = CUSTOMERS[number % len(CUSTOMERS)]
+    return {
+        "order_id": f"order-{number:06}",
+        "customer": customer,
+        "email": f"{customer.lower()}@example.com",
+        "items": [{"sku": GOODS[number % len(GOODS)], "quantity": 1 + number % 3}],
+        "amount_cents": 500 + number * 37 % 9_500,
+        "currency": "EUR",
+    }
 
 
 def spoil_of(number: int) -> str | None:

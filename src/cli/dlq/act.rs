@@ -64,7 +64,7 @@ impl Chosen {
         request.insert("dry_run".into(), self.dry_run.into());
         let at = messages(vhost, &self.queue, &[act]);
         let answer = console.api.post(&at, &Value::Object(request));
-        let answer = answer.map_err(|error| error.about(&named(&self.queue, vhost)))?;
+        let answer = answer.map_err(|error| error.about(named(&self.queue, vhost)))?;
         if self.dry_run {
             return match console.format {
                 Format::Json => console.json(&answer),

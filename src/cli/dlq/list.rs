@@ -53,7 +53,7 @@ impl ListCommand {
             let page = console
                 .api
                 .get_with(&messages(vhost, &self.queue, &[]), &pairs(&query))
-                .map_err(|error| error.about(&named(&self.queue, vhost)))?;
+                .map_err(|error| error.about(named(&self.queue, vhost)))?;
             let (counts, next) = (page["counts"].clone(), page["next_cursor"].clone());
             found.extend(items(page));
             match next.as_str() {

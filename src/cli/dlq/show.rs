@@ -30,7 +30,7 @@ impl ShowCommand {
     pub(super) fn run(&self, console: &Console, vhost: &str) -> Result<(), Failure> {
         let at = messages(vhost, &self.queue, &[&self.id]);
         let found = console.api.get_with(&at, &[("payload", &*self.payload)]);
-        let message = found.map_err(|error| error.about(&named(&self.queue, vhost)))?;
+        let message = found.map_err(|error| error.about(named(&self.queue, vhost)))?;
         if console.format == Format::Json {
             return console.json(&message);
         }

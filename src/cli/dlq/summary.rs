@@ -38,7 +38,7 @@ impl SummaryCommand {
         query.extend(headers.map(|name| ("error_header", name.clone())));
         let at = messages(vhost, &self.queue, &["summary"]);
         let found = console.api.get_with(&at, &pairs(&query));
-        let summary = found.map_err(|error| error.about(&named(&self.queue, vhost)))?;
+        let summary = found.map_err(|error| error.about(named(&self.queue, vhost)))?;
         if console.format == Format::Json {
             return console.json(&summary);
         }

@@ -34,7 +34,7 @@ impl ExportCommand {
         let at = messages(vhost, &self.queue, &["export"]);
         let query = self.filters.query();
         let lines = console.api.get_octets(&at, &pairs(&query));
-        let lines = lines.map_err(|error| error.about(&named(&self.queue, vhost)))?;
+        let lines = lines.map_err(|error| error.about(named(&self.queue, vhost)))?;
         let count = lines.iter().filter(|octet| **octet == b'\n').count();
         let Some(file) = &self.file else {
             return match io::stdout().write_all(&lines) {
@@ -77,8 +77,8 @@ impl ImportCommand {
             if !piece.trim_ascii().is_empty() {
                 let answer = console.api.post_with(&at, &[], std::mem::take(&mut piece));
                 let answer = answer.map_err(|error| {
-                    let so_far = format!("{} after {imported} messages", self.queue);
-                    error.about(&named(&so_far, vhost))
+                    let queue = named(&self.queue, vhost);
+                    error.about(format!("{queue} ({imported} messages are in it already)"))
                 })?;
                 imported += answer["imported"].as_u64().unwrap_or_default();
                 progress.note(&format!("{imported} messages"));

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::fields;
 use super::letter::{Letter, glob};
+use crate::management::arguments;
 use crate::management::reply::ApiError;
 
 /// What a message has to be like. All of it has to hold; `*` in a text stands for
@@ -136,7 +137,7 @@ impl Condition {
             Self::FirstQueue(queue) => history.first_queue().is_some_and(|own| glob(queue, own)),
             Self::Queue(queue) => history.deaths.iter().any(|death| glob(queue, &death.queue)),
             Self::Header(name, value) => {
-                let header = letter.headers.get(name).map(fields::value);
+                let header = letter.headers.get(name).map(arguments::json_value);
                 header.is_some_and(|own| glob(value, &fields::plain(&own)))
             }
             Self::Json(path, value) => {

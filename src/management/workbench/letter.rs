@@ -8,6 +8,7 @@ use super::death::History;
 use super::fields;
 use super::payload::Payloads;
 use crate::broker::queue::Seen;
+use crate::management::arguments;
 use crate::wire::{FieldTable, FieldValue, Properties};
 
 /// The header that says that a message was sent back before.
@@ -90,7 +91,7 @@ impl<'a> Letter<'a> {
                     .iter()
                     .any(|pattern| glob(&pattern.to_lowercase(), &name))
         });
-        told.map(|(name, value)| (name, fields::value(value)))
+        told.map(|(name, value)| (name, arguments::json_value(value)))
             .collect()
     }
 
@@ -121,7 +122,7 @@ impl<'a> Letter<'a> {
             "first_death_queue": self.history.first_queue(),
             "reason": self.history.reason(),
             "errors": self.errors(&[]),
-            "replayed": self.stamp().map(fields::object),
+            "replayed": self.stamp().map(arguments::json),
         });
         payloads.show(self.body(), &mut shown);
         shown
@@ -159,8 +160,7 @@ impl<'a> Letter<'a> {
             }
         }
         if !self.headers.is_empty() {
-            let headers = fields::object(&self.headers);
-            shown.insert("headers".into(), headers.into());
+            shown.insert("headers".into(), arguments::json(&self.headers));
         }
         shown.into()
     }
