@@ -16,6 +16,7 @@ mod get;
 mod health;
 pub mod import_config;
 mod logging;
+mod migrate;
 pub mod perf;
 mod progress;
 mod publish;
@@ -37,6 +38,7 @@ use self::dlq::DlqCommand;
 use self::get::GetCommand;
 use self::health::HealthCommand;
 use self::import_config::ImportConfigCommand;
+use self::migrate::MigrateCommand;
 use self::perf::PerfCommand;
 use self::publish::PublishCommand;
 use self::resources::ResourceCommand;
@@ -96,6 +98,8 @@ enum Command {
     Store(StoreCommand),
     /// Load a broker, measure it, check that nothing was lost
     Perf(PerfCommand),
+    /// Move a RabbitMQ's definitions and messages into this broker, while it is used
+    Migrate(MigrateCommand),
     /// Translate a rabbitmq.conf into Harrier's configuration
     ImportConfig(ImportConfigCommand),
     /// Print a script that has the shell complete commands and flags
@@ -143,6 +147,7 @@ pub fn run(below: Below) -> ExitCode {
         Some(Command::Dlq(dlq)) => dlq.run(),
         Some(Command::Store(store)) => store.run(below.store),
         Some(Command::Perf(perf)) => perf.run(),
+        Some(Command::Migrate(migrate)) => migrate.run(),
         Some(Command::ImportConfig(import)) => import.run(),
         Some(Command::Completion(completion)) => completion.run(),
     };
