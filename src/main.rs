@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -95,13 +96,16 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let mut listeners = amqp_listeners(&server)
         .map_err(|error| Failure::Failed(format!("cannot tell where AMQP is served: {error}")))?;
     let managements = bind_managements(&shared, &mut listeners).await?;
+    let metrics = bind_metrics(shared.config.prometheus, &mut listeners).await;
     let api = Arc::new(Api::new(shared, listeners));
     let (end, ended) = watch::channel(false);
     let answer =
         |management: Management| tokio::spawn(management.run(Arc::clone(&api), ended.clone()));
     // Nobody asks how fast anything goes where nothing answers.
     let sampling = (!managements.is_empty()).then(|| tokio::spawn(rates::run(Arc::clone(&api))));
-    let answering: Vec<_> = managements.into_iter().map(answer).collect();
+    let mut answering: Vec<_> = managements.into_iter().map(answer).collect();
+    let told = metrics.map(|metrics| metrics.run_metrics(Arc::clone(&api), ended.clone()));
+    answering.extend(told.map(tokio::spawn));
     let shovels = Arc::clone(&api.shovels);
     shovels.start();
     announce(&ready_line(&api.listeners));
@@ -176,12 +180,40 @@ async fn bind_managements(
     Ok(managements)
 }
 
+/// Binds the address of the metrics, if it is wanted. That it can't be had is no
+/// reason not to serve messages: Prometheus says that nobody answers it.
+async fn bind_metrics(
+    wanted: Option<SocketAddr>,
+    listeners: &mut Vec<Listener>,
+) -> Option<Management> {
+    let wanted = wanted?;
+    match Management::bind(wanted, Arc::new(Plain)).await {
+        Ok(metrics) => {
+            listeners.push(Listener {
+                protocol: "http/prometheus",
+                address: metrics.address().unwrap_or(wanted),
+                tls: false,
+            });
+            Some(metrics)
+        }
+        Err(error) => {
+            tracing::error!(
+                %wanted,
+                %error,
+                "metrics aren't served: choose another address with --prometheus, or --prometheus off"
+            );
+            None
+        }
+    }
+}
+
 /// Says where everything is served.
 fn ready_line(listeners: &[Listener]) -> String {
     let mut line = String::from("harrier ready");
     for listener in listeners {
         let name = match listener.protocol {
             "amqp/ssl" => "amqps",
+            "http/prometheus" => "prometheus",
             name => name,
         };
         line.push_str(&format!(" {name}={}", listener.address));

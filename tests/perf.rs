@@ -22,7 +22,15 @@ impl Broker {
     fn start() -> Self {
         let data = TempDir::new().expect("a directory");
         let mut process = Command::new(HARRIER)
-            .args(["serve", "--amqp", "127.0.0.1:0", "--http", "off"])
+            .args([
+                "serve",
+                "--amqp",
+                "127.0.0.1:0",
+                "--http",
+                "off",
+                "--prometheus",
+                "off",
+            ])
             .arg("--data-dir")
             .arg(data.path())
             .stdout(Stdio::piped())

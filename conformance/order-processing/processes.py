@@ -64,7 +64,7 @@ class Broker:
         with log_path.open("a") as log:
             self.process = subprocess.Popen(
                 [self.program, "serve", "--data-dir", data, "--amqp", self.address]
-                + ["--http", self.http],
+                + ["--http", self.http, "--prometheus", "off"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -46,7 +46,7 @@ class OwnBroker:
     def start(self):
         log = self.folder / "log"
         command = [os.environ["HARRIER_BIN"], "serve", "--data-dir", self.folder / "data"]
-        command += ["--amqp", f"127.0.0.1:{self.port}", "--http", "off"]
+        command += ["--amqp", f"127.0.0.1:{self.port}", "--http", "off", "--prometheus", "off"]
         with log.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + TIMEOUT_S

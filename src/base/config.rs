@@ -52,6 +52,8 @@ pub struct Config {
     pub https: Option<SocketAddr>,
     /// How both are encrypted.
     pub tls: TlsOptions,
+    /// The address metrics are served on to whoever asks, if they are.
+    pub prometheus: Option<SocketAddr>,
     /// How AMQP clients may log in, in the order they are offered.
     pub auth_mechanisms: Vec<AuthMechanism>,
     /// The user that exists from the start.
@@ -105,6 +107,7 @@ impl Default for Config {
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 15672))),
             amqps: None,
             https: None,
+            prometheus: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 15692))),
             tls: TlsOptions::default(),
             auth_mechanisms: vec![AuthMechanism::Plain, AuthMechanism::AmqPlain],
             default_user: "guest".into(),

@@ -97,6 +97,9 @@ pub struct Keys {
     /// Address the management API is served on over TLS, or off [default: off]
     #[arg(long, env = "HARRIER_HTTPS", value_name = "ADDR:PORT")]
     pub https: Option<AddressKey>,
+    /// Address Prometheus is told metrics on, or off [default: 127.0.0.1:15692]
+    #[arg(long, env = "HARRIER_PROMETHEUS", value_name = "ADDR:PORT")]
+    pub prometheus: Option<AddressKey>,
     /// How connections are encrypted
     #[command(flatten)]
     #[serde(default)]
@@ -245,6 +248,7 @@ impl Keys {
             http,
             amqps,
             https,
+            prometheus,
             ssl_cert_login_from,
             ssl_cert_login_san_type,
             ssl_cert_login_san_index,
@@ -300,6 +304,7 @@ impl Keys {
             http: self.http.map_or(default.http, |key| key.0),
             amqps: self.amqps.map_or(default.amqps, |key| key.0),
             https: self.https.map_or(default.https, |key| key.0),
+            prometheus: self.prometheus.map_or(default.prometheus, |key| key.0),
             tls,
             auth_mechanisms: self
                 .auth_mechanisms

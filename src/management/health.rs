@@ -121,6 +121,8 @@ fn tell_alarms(api: &Api, reason: &str) -> Reply {
     failed(reason, json!({ "alarms": on }))
 }
 
+const DAY_SECS: u64 = 24 * 60 * 60;
+
 /// Days of a unit of time, as RabbitMQ counts them.
 fn days_of(unit: &str) -> Option<u64> {
     match unit {
@@ -132,16 +134,39 @@ fn days_of(unit: &str) -> Option<u64> {
     }
 }
 
-async fn certificates(_: Viewer, Path((within, unit)): Path<(String, String)>) -> Reply {
-    if within.parse::<u32>().is_err() {
+async fn certificates(
+    State(api): State<Arc<Api>>,
+    _: Viewer,
+    Path((within, unit)): Path<(String, String)>,
+) -> Reply {
+    let Ok(within) = within.parse::<u32>() else {
         return Err(ApiError::bad_request("Invalid expiration value."));
-    }
-    if days_of(&unit).is_none() {
+    };
+    let Some(days) = days_of(&unit) else {
         return Err(ApiError::bad_request(
             "Time unit not recognised. Supported units: days, weeks, months, years.",
         ));
-    }
-    ok()
+    };
+    let certificates = api.shared.certificates.as_ref();
+    let expires = certificates.and_then(|certificates| certificates.expires());
+    let until = api.shared.now().unix_secs() + u64::from(within) * days * DAY_SECS;
+    let Some(expires) = expires.filter(|expires| *expires <= until) else {
+        return ok();
+    };
+    let concerned = api.listeners.iter().filter(|listener| listener.tls);
+    let expired: Vec<_> = concerned
+        .map(|listener| {
+            json!({
+                "node": api.node(),
+                "protocol": listener.protocol,
+                "interface": listener.address.ip().to_string(),
+                "port": listener.address.port(),
+                "certfile": api.shared.config.tls.certfile,
+                "certfile_expires_on": expires,
+            })
+        })
+        .collect();
+    failed("Certificates expiring", json!({ "expired": expired }))
 }
 
 async fn port(State(api): State<Arc<Api>>, _: Viewer, Path(port): Path<String>) -> Reply {

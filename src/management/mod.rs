@@ -33,6 +33,7 @@ mod limits;
 pub mod listing;
 mod maintenance;
 mod messages;
+pub mod metrics;
 mod nodes;
 mod overview;
 mod parameter_routes;

@@ -10,7 +10,7 @@ use super::api::Api;
 use super::reply::ApiError;
 use super::{
     bindings, channels, connections, consumers, definition_routes, exchanges, features, front,
-    health, limits, maintenance, messages, nodes, overview, parameter_routes, permissions,
+    health, limits, maintenance, messages, metrics, nodes, overview, parameter_routes, permissions,
     policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami, workbench,
 };
 use crate::base::limits::HTTP_BODY_MAX;
@@ -47,10 +47,20 @@ fn api() -> Routes {
         .fallback(async || ApiError::not_found())
 }
 
+/// Metrics alone, which anybody may read.
+pub fn metrics(api: &Arc<Api>) -> Router {
+    let routes = metrics::open_routes().fallback(async || ApiError::not_found());
+    let routes = routes.with_state(Arc::clone(api));
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(front::pass))
+}
+
 /// All there is.
 pub fn all(api: &Arc<Api>) -> Router {
     let routes = Router::new()
         .nest("/api", self::api())
+        .merge(metrics::routes())
         .merge(ui::routes())
         .layer(DefaultBodyLimit::max(HTTP_BODY_MAX))
         .with_state(Arc::clone(api));

@@ -58,7 +58,15 @@ impl Management {
     /// Serves until `stop` says so, or is gone, then lets what is being answered
     /// be answered.
     pub async fn run(self, api: Arc<Api>, stop: watch::Receiver<bool>) {
-        let routes = routes::all(&api);
+        self.serve(routes::all(&api), stop).await;
+    }
+
+    /// The same with nothing but metrics, for anybody.
+    pub async fn run_metrics(self, api: Arc<Api>, stop: watch::Receiver<bool>) {
+        self.serve(routes::metrics(&api), stop).await;
+    }
+
+    async fn serve(self, routes: Router, stop: watch::Receiver<bool>) {
         tokio::select! {
             () = stopped(stop.clone()) => {}
             () = self.accept(&routes, &stop) => {}

@@ -75,6 +75,17 @@ impl PeerCertificate {
     }
 }
 
+/// When the first of some certificates expires, seconds since 1970; those that
+/// can't be read don't.
+pub(super) fn first_expiry(chain: &[CertificateDer<'_>]) -> Option<u64> {
+    let expiry = |certificate: &CertificateDer<'_>| {
+        let certificate = Certificate::from_der(certificate).ok()?;
+        let validity = certificate.tbs_certificate().validity();
+        Some(validity.not_after.to_unix_duration().as_secs())
+    };
+    chain.iter().filter_map(expiry).min()
+}
+
 fn text(part: &AttributeTypeAndValue) -> Option<String> {
     let value = &part.value;
     let utf8 = Utf8StringRef::try_from(value).map(|text| text.as_str().to_owned());
@@ -102,4 +113,27 @@ fn alternative(name: &GeneralName) -> Option<(SanType, String)> {
 
 fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02X}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn until(year: i32) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().clone()
+    }
+
+    #[test]
+    fn a_chain_expires_with_the_first_of_it() {
+        let chain = [until(2031), until(2030), until(2032)];
+        assert_eq!(first_expiry(&chain), Some(1_893_456_000));
+        assert_eq!(first_expiry(&[]), None);
+        let garbage = CertificateDer::from(vec![1, 2, 3]);
+        assert_eq!(first_expiry(&[garbage]), None);
+    }
 }

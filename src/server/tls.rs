@@ -15,6 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
+use super::certificate::first_expiry;
 use crate::base::tls::{TlsOptions, TlsVersion};
 
 /// Why TLS can't be served as configured.
@@ -51,6 +52,8 @@ pub struct Certificates {
 struct Configs {
     amqp: Arc<ServerConfig>,
     http: Arc<ServerConfig>,
+    /// When the server's certificates expire, seconds since 1970.
+    expires: Option<u64>,
 }
 
 /// What tells one version of a file from the next: inode, octets, last change.
@@ -83,6 +86,12 @@ impl Certificates {
         Arc::clone(&self.current.read().http)
     }
 
+    /// When the first of the server's certificates expires, seconds since 1970, as
+    /// far as they can be read.
+    pub fn expires(&self) -> Option<u64> {
+        self.current.read().expires
+    }
+
     /// Reads the files again, if they have changed since; whether they had.
     ///
     /// # Errors
@@ -103,6 +112,7 @@ impl Certificates {
 impl Configs {
     fn read(options: &TlsOptions) -> Result<Self, TlsError> {
         let chain = certificates("certfile", options.certfile.as_deref())?;
+        let expires = first_expiry(&chain);
         let path = options.keyfile.as_deref();
         let path = path.ok_or(TlsError::Missing("keyfile"))?;
         let key = PrivateKeyDer::from_pem_file(path)
@@ -127,6 +137,7 @@ impl Configs {
         Ok(Self {
             amqp: Arc::new(amqp),
             http: Arc::new(http),
+            expires,
         })
     }
 }

@@ -41,6 +41,8 @@ fn a_mistake_in_definitions_keeps_the_broker_from_starting() {
             "serve",
             "--amqp",
             "127.0.0.1:0",
+            "--prometheus",
+            "off",
             "--http",
             "off",
             "--load-definitions",

@@ -66,14 +66,22 @@ impl Broker {
 
     /// With more flags.
     pub fn start_with(directory: &Path, flags: &[&str]) -> Self {
-        let mut child = harrier(&["serve", "--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(directory)
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = harrier(&[
+            "serve",
+            "--amqp",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--prometheus",
+            "off",
+        ])
+        .arg("--data-dir")
+        .arg(directory)
+        .args(flags)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
         let mut ready = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut ready).unwrap();

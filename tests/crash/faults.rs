@@ -381,7 +381,7 @@ fn consumers_drain_a_disk_that_runs_short() {
 fn a_disk_that_fails_ends_the_process_with_a_word() {
     let directory = tempfile::tempdir().unwrap();
     let limited = format!(
-        "trap '' XFSZ; ulimit -f 20000; exec {} serve --amqp 127.0.0.1:0 --http off --data-dir {}",
+        "trap '' XFSZ; ulimit -f 20000; exec {} serve --amqp 127.0.0.1:0 --http off --prometheus off --data-dir {}",
         env!("CARGO_BIN_EXE_harrier"),
         directory.path().display(),
     );

@@ -45,7 +45,7 @@ fn everything() -> Value {
         ],
         "exchanges": [{
             "name": "x", "vhost": "v", "type": "topic", "durable": true, "auto_delete": false,
-            "internal": false, "arguments": {"alternate-exchange": "y"},
+            "arguments": {"alternate-exchange": "y"},
         }],
         "bindings": [{
             "source": "x", "vhost": "v", "destination": "q", "destination_type": "queue",

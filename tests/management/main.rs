@@ -14,6 +14,7 @@ mod conventions;
 mod definitions;
 mod listing;
 mod messages;
+mod metrics;
 mod objects;
 mod rates;
 mod ui;

@@ -78,7 +78,15 @@ impl Broker {
         command
             .env_clear()
             .arg("serve")
-            .args(["--amqp", "127.0.0.1:0", "--http", "off", "--data-dir"])
+            .args([
+                "--amqp",
+                "127.0.0.1:0",
+                "--http",
+                "off",
+                "--prometheus",
+                "off",
+                "--data-dir",
+            ])
             .arg(directory)
             .args(flags);
         command

@@ -278,14 +278,18 @@ fn exchanges(vhost: &Vhost) -> Vec<Value> {
         |spec: &ExchangeSpec| spec.name.is_empty() || spec.name.starts_with(RESERVED);
     let all = vhost.exchanges();
     let row = |spec: &ExchangeSpec| {
-        json!({
+        let mut row = json!({
             "name": spec.name,
             "type": spec.kind,
             "durable": spec.durable,
             "auto_delete": spec.auto_delete,
-            "internal": spec.internal,
             "arguments": arguments::json(&spec.arguments),
-        })
+        });
+        // RabbitMQ leaves these exchanges out, and so the word for all others.
+        if spec.internal {
+            row["internal"] = true.into();
+        }
+        row
     };
     all.iter()
         .filter(|spec| !is_always_there(spec))

@@ -1,0 +1,263 @@
+//! Metrics for Prometheus, by the names that RabbitMQ gives them, so that its
+//! dashboards show them, and under `harrier_` what it has none of.
+//!
+//! ```text
+//!   /metrics                  sums
+//!   /metrics/per-object       the same of each queue, channel and connection
+//!   /metrics/detailed         of each, the families asked for
+//!   /metrics/memory-breakdown memory
+//! ```
+//!
+//! A page is made of what there is at the moment. Nothing is locked for longer
+//! than it takes to copy the numbers of one queue or channel, and the text is
+//! written on a thread of its own: no message waits for a scrape.
+
+mod channels;
+mod exchanges;
+mod global;
+mod node;
+mod page;
+mod queues;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use percent_encoding::percent_decode_str;
+use tokio::task::spawn_blocking;
+
+use self::node::Endpoint;
+use self::page::{Labels, Page};
+use self::queues::Which;
+use super::access::Monitor;
+use super::api::Api;
+use super::reply::{ApiError, Reply};
+use super::routes::Routes;
+
+/// What Prometheus takes for its text.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const RABBITMQ: &str = "rabbitmq_";
+const HARRIER: &str = "harrier_";
+
+/// `/metrics` on an address of its own, where anybody may look.
+pub fn open_routes() -> Routes {
+    Router::new()
+        .route("/metrics", get(aggregated))
+        .route("/metrics/per-object", get(per_object))
+        .route("/metrics/detailed", get(detailed))
+        .route("/metrics/memory-breakdown", get(memory))
+}
+
+/// `/metrics` beside the management API, for users who may see what belongs to
+/// others.
+pub fn routes() -> Routes {
+    Router::new()
+        .route(
+            "/metrics",
+            get(async |_: Monitor, api: Served| aggregated(api).await),
+        )
+        .route(
+            "/metrics/per-object",
+            get(async |_: Monitor, api: Served| per_object(api).await),
+        )
+        .route(
+            "/metrics/detailed",
+            get(async |_: Monitor, api: Served, query: RawQuery| detailed(api, query).await),
+        )
+        .route(
+            "/metrics/memory-breakdown",
+            get(async |_: Monitor, api: Served| memory(api).await),
+        )
+}
+
+type Served = State<Arc<Api>>;
+
+async fn aggregated(api: Served) -> Reply {
+    written(api, |api| sums(api)).await
+}
+
+async fn per_object(api: Served) -> Reply {
+    written(api, |api| each(api)).await
+}
+
+async fn detailed(api: Served, RawQuery(query): RawQuery) -> Reply {
+    let wanted = Wanted::of(&query.unwrap_or_default());
+    written(api, move |api| some(api, &wanted)).await
+}
+
+async fn memory(api: Served) -> Reply {
+    written(api, |api| {
+        let mut page = begun(api, Endpoint::Memory);
+        node::resources(&mut page, api);
+        page
+    })
+    .await
+}
+
+async fn written(State(api): Served, write: impl FnOnce(&Api) -> Page + Send + 'static) -> Reply {
+    let text = spawn_blocking(move || write(&api).into_text()).await;
+    let text = text.map_err(ApiError::internal)?;
+    Ok(([(CONTENT_TYPE, TEXT)], text).into_response())
+}
+
+fn begun(api: &Api, endpoint: Endpoint) -> Page {
+    let mut page = Page::new(RABBITMQ);
+    node::identity(&mut page, api, endpoint);
+    page
+}
+
+/// What is the same whether or not objects are told apart.
+fn common(
+    page: &mut Page,
+    api: &Api,
+    channels: &[(Labels, channels::ChannelRow)],
+    queues: &[(Labels, queues::Row)],
+) {
+    let shared = &api.shared;
+    node::resources(page, api);
+    node::alarms(page, api);
+    let open = channels.iter().filter(|(_, row)| row.is_open);
+    let there = queues.iter().filter(|(_, row)| !row.is_past).count();
+    let consumers = queues.iter().map(|(_, row)| row.status.counts.consumers);
+    let counts = (open.count() as u64, consumers.sum(), there as u64);
+    node::churn(page, api, counts);
+    global::published(page, shared, channels);
+    global::handed_out(page, queues);
+    global::dead_lettered(page, queues);
+}
+
+/// Queues and channels, with what has passed those that are gone.
+fn all_rows(
+    api: &Api,
+) -> (
+    Vec<(Labels, channels::ChannelRow)>,
+    Vec<(Labels, queues::Row)>,
+) {
+    let shared = &api.shared;
+    let mut channels = channels::channels(shared);
+    let past = channels::past(shared, &channels);
+    channels.push((Labels::default(), past));
+    let mut queues = queues::rows(shared, &Which::default());
+    let [classic, quorum] = shared.vhosts.totals().gone();
+    for (is_quorum, traffic) in [(false, classic), (true, quorum)] {
+        let past = queues::Row::of_past(is_quorum, traffic);
+        queues.push((Labels::default(), past));
+    }
+    (channels, queues)
+}
+
+fn sums(api: &Api) -> Page {
+    let mut page = begun(api, Endpoint::Aggregated);
+    let (channels, queues) = all_rows(api);
+    common(&mut page, api, &channels, &queues);
+    let connections = channels::connections(&api.shared);
+    let all = |_: &str| true;
+    page.table(queues::QUEUES, &queues, true, all);
+    page.table(channels::CHANNELS, &channels, true, all);
+    page.table(channels::CONNECTIONS, &connections, true, all);
+    page.prefix(HARRIER);
+    page.table(queues::OWN_QUEUES, &queues, true, all);
+    global::own(&mut page, api, &queues);
+    page
+}
+
+fn each(api: &Api) -> Page {
+    let mut page = begun(api, Endpoint::PerObject);
+    let (mut channels, mut queues) = all_rows(api);
+    common(&mut page, api, &channels, &queues);
+    page.prefix(HARRIER);
+    global::own(&mut page, api, &queues);
+    // What is gone has no labels.
+    channels.retain(|(_, row)| row.is_open);
+    queues.retain(|(_, row)| !row.is_past);
+    let connections = channels::connections(&api.shared);
+    let all = |_: &str| true;
+    page.table(queues::OWN_QUEUES, &queues, false, all);
+    page.table(queues::AGES, &queues, false, all);
+    page.prefix(RABBITMQ);
+    page.table(queues::QUEUES, &queues, false, all);
+    page.table(channels::CHANNELS, &channels, false, all);
+    page.table(channels::CONNECTIONS, &connections, false, all);
+    exchanges::traffic(&mut page, &api.shared);
+    page
+}
+
+/// What a detailed page is to have.
+#[derive(Debug, Default)]
+struct Wanted {
+    families: Vec<String>,
+    which: Which,
+}
+
+impl Wanted {
+    fn of(query: &str) -> Self {
+        let mut wanted = Self::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = value.replace('+', " ");
+            let value = percent_decode_str(&value).decode_utf8_lossy().into_owned();
+            match name {
+                "family" | "family[]" => wanted.families.push(value),
+                "vhost" | "vhost[]" => wanted.which.vhosts.push(value),
+                "queue" | "queue[]" => wanted.which.queues.push(value),
+                _ => {}
+            }
+        }
+        wanted
+    }
+
+    fn has(&self, family: &str) -> bool {
+        self.families.iter().any(|own| own == family)
+    }
+}
+
+fn some(api: &Api, wanted: &Wanted) -> Page {
+    let shared = &api.shared;
+    let mut page = begun(api, Endpoint::Detailed);
+    page.prefix("rabbitmq_detailed_");
+    let is_wanted = |family: &str| wanted.has(family);
+    let queues = queues::rows(shared, &wanted.which);
+    page.table(queues::QUEUES, &queues, false, is_wanted);
+    if wanted
+        .families
+        .iter()
+        .any(|family| family.starts_with("channel_"))
+    {
+        let channels = channels::channels(shared);
+        page.table(channels::CHANNELS, &channels, false, is_wanted);
+    }
+    if wanted
+        .families
+        .iter()
+        .any(|family| family.starts_with("connection_"))
+    {
+        let connections = channels::connections(shared);
+        page.table(channels::CONNECTIONS, &connections, false, is_wanted);
+    }
+    if wanted.has("channel_exchange_metrics") {
+        exchanges::traffic(&mut page, shared);
+    }
+    page.prefix("harrier_detailed_");
+    page.table(queues::OWN_QUEUES, &queues, false, is_wanted);
+    page.table(queues::AGES, &queues, false, is_wanted);
+    page.prefix("rabbitmq_cluster_");
+    if wanted.has("vhost_status") {
+        exchanges::vhosts(&mut page, shared);
+    }
+    if wanted.has("exchange_names") {
+        exchanges::names(&mut page, shared);
+    }
+    if wanted.has("exchange_bindings") {
+        exchanges::bindings(&mut page, shared);
+    }
+    page.prefix(RABBITMQ);
+    if wanted.has("node_metrics") {
+        node::resources(&mut page, api);
+        node::alarms(&mut page, api);
+    }
+    page
+}
