@@ -77,11 +77,11 @@ pub fn routes() -> Routes {
 type Served = State<Arc<Api>>;
 
 async fn aggregated(api: Served) -> Reply {
-    written(api, |api| sums(api)).await
+    written(api, sums).await
 }
 
 async fn per_object(api: Served) -> Reply {
-    written(api, |api| each(api)).await
+    written(api, each).await
 }
 
 async fn detailed(api: Served, RawQuery(query): RawQuery) -> Reply {
@@ -130,13 +130,11 @@ fn common(
     global::dead_lettered(page, queues);
 }
 
-/// Queues and channels, with what has passed those that are gone.
-fn all_rows(
-    api: &Api,
-) -> (
-    Vec<(Labels, channels::ChannelRow)>,
-    Vec<(Labels, queues::Row)>,
-) {
+/// Things of a kind, with their labels.
+type Rows<T> = Vec<(Labels, T)>;
+
+/// Channels and queues, with what has passed those that are gone.
+fn all_rows(api: &Api) -> (Rows<channels::ChannelRow>, Rows<queues::Row>) {
     let shared = &api.shared;
     let mut channels = channels::channels(shared);
     let past = channels::past(shared, &channels);
