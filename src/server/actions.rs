@@ -94,18 +94,19 @@ impl ConnectionTask {
                 other => before_session(&other),
             };
         };
+        // Where it is: an action is some 300 octets, to move it would be to copy it.
+        if let Action::Publish(publish) = &action {
+            let (channel, seq) = (publish.channel, publish.seq);
+            return match session.publish(publish, &mut self.replies) {
+                Ok(published) => Verdict::Published {
+                    channel,
+                    seq,
+                    published,
+                },
+                Err(refusal) => Verdict::Method(channel, BASIC_PUBLISH, Err(refusal)),
+            };
+        }
         match action {
-            Action::Publish(publish) => {
-                let (channel, seq) = (publish.channel, publish.seq);
-                match session.publish(publish, &mut self.replies) {
-                    Ok(published) => Verdict::Published {
-                        channel,
-                        seq,
-                        published,
-                    },
-                    Err(refusal) => Verdict::Method(channel, BASIC_PUBLISH, Err(refusal)),
-                }
-            }
             Action::Settle { channel, settle } => {
                 let transactional = self.protocol.is_tx(channel);
                 match session.settle(channel, settle, transactional) {

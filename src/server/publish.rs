@@ -42,17 +42,17 @@ impl Session {
     /// What `semantics` 8.1 lists; the channel is closed for it.
     pub fn publish(
         &mut self,
-        publish: Publish<'_>,
+        publish: &Publish<'_>,
         out: &mut BytesMut,
     ) -> Result<Published, Refusal> {
         let found;
-        let checked = if is_plain(&publish) {
+        let checked = if is_plain(publish) {
             &PLAIN
         } else {
-            found = self.check_or_refuse(&publish)?;
+            found = self.check_or_refuse(publish)?;
             &found
         };
-        if checked.copies.is_none() && !publish.transactional && self.is_own_id(&publish) {
+        if checked.copies.is_none() && !publish.transactional && self.is_own_id(publish) {
             let generations = self.generations();
             let (exchange, key) = (publish.exchange, publish.routing_key);
             if let Some(route) = self.routes.get(generations, exchange, key) {
@@ -61,18 +61,18 @@ impl Session {
                     self.tally.turn_to(publish.channel, &route.exchange);
                 }
                 self.tally.add(route.queues.len());
-                let incoming = checked.incoming(&publish);
+                let incoming = checked.incoming(publish);
                 self.effects.take_batch();
                 let mut refused = false;
                 for queue in &route.queues {
                     refused |= queue.push(&incoming, &mut self.effects) == Pushed::Refused;
                 }
                 let routed = !route.queues.is_empty();
-                let batch = self.after_push(routed, &publish, &incoming, out);
+                let batch = self.after_push(routed, publish, &incoming, out);
                 return Ok(Published { batch, refused });
             }
         }
-        self.publish_uncached(&publish, checked, out)
+        self.publish_uncached(publish, checked, out)
     }
 
     fn check_or_refuse(&mut self, publish: &Publish<'_>) -> Result<Checked, Refusal> {

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::frame::{FRAME_END, FrameKind, HEAD_LEN};
 use super::method::Method;
-use super::parse::{put_short_octets, put_short_str, set_len};
+use super::parse::{put_short_octets, set_len};
 use crate::base::limits::FRAME_OVERHEAD;
 
 /// The protocol header of AMQP 0-9-1, what a server answers to any other.
@@ -25,10 +25,14 @@ pub fn method<'a>(out: &mut BytesMut, channel: u16, method: impl Into<Method<'a>
 /// Appends the header frame of a content.
 pub fn content_header(out: &mut BytesMut, channel: u16, body_size: u64, properties: &[u8]) {
     out.reserve(properties.len() + 12 + FRAME_OVERHEAD);
-    put_head(out, FrameKind::Header, channel, properties.len() + 12);
-    out.put_u16(BASIC_CLASS);
-    out.put_u16(0);
-    out.put_u64(body_size);
+    let [k, c0, c1, s0, s1, s2, s3] = head(FrameKind::Header, channel, properties.len() + 12);
+    let [i0, i1] = BASIC_CLASS.to_be_bytes();
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = body_size.to_be_bytes();
+    // In one piece: each that is appended by itself has its room looked at again.
+    let fixed = [
+        k, c0, c1, s0, s1, s2, s3, i0, i1, 0, 0, b0, b1, b2, b3, b4, b5, b6, b7,
+    ];
+    out.put_slice(&fixed);
     out.put_slice(properties);
     out.put_u8(FRAME_END);
 }
@@ -84,11 +88,13 @@ pub fn deliver(out: &mut BytesMut, arguments: &DeliverArguments<'_>) {
         arguments.consumer_tag.len() + arguments.exchange.len() + arguments.routing_key.len();
     let size = 4 + 3 + 8 + 1 + strings;
     out.reserve(size + FRAME_OVERHEAD);
-    put_head(out, FrameKind::Method, arguments.channel, size);
-    out.put_slice(&[0, 60, 0, 60]);
-    put_short_str(out, arguments.consumer_tag);
-    out.put_u64(arguments.delivery_tag);
-    out.put_u8(u8::from(arguments.redelivered));
+    let [k, c0, c1, s0, s1, s2, s3] = head(FrameKind::Method, arguments.channel, size);
+    out.put_slice(&[k, c0, c1, s0, s1, s2, s3, 0, 60, 0, 60]);
+    // All three came in as short strings, so none of them is ever cut.
+    put_short_octets(out, arguments.consumer_tag.as_bytes());
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = arguments.delivery_tag.to_be_bytes();
+    let redelivered = u8::from(arguments.redelivered);
+    out.put_slice(&[t0, t1, t2, t3, t4, t5, t6, t7, redelivered]);
     put_short_octets(out, arguments.exchange);
     put_short_octets(out, arguments.routing_key);
     out.put_u8(FRAME_END);
@@ -111,10 +117,17 @@ pub fn publish(
     });
 }
 
+#[inline(always)]
 fn put_head(out: &mut BytesMut, kind: FrameKind, channel: u16, size: usize) {
-    out.put_u8(kind.octet());
-    out.put_u16(channel);
-    out.put_u32(u32::try_from(size).unwrap_or(u32::MAX));
+    out.put_slice(&head(kind, channel, size));
+}
+
+/// The octets before a frame's payload of `size` octets.
+#[inline(always)]
+fn head(kind: FrameKind, channel: u16, size: usize) -> [u8; HEAD_LEN] {
+    let [c0, c1] = channel.to_be_bytes();
+    let [s0, s1, s2, s3] = u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes();
+    [kind.octet(), c0, c1, s0, s1, s2, s3]
 }
 
 fn frame(out: &mut BytesMut, kind: FrameKind, channel: u16, payload: impl FnOnce(&mut BytesMut)) {

@@ -288,15 +288,21 @@ impl Consumers {
 
     fn next_slot(&mut self) -> Option<u32> {
         for ring in &mut self.rings {
-            while let Some(slot) = ring.slots.pop_front() {
-                let Some(consumer) = self.slots.get_mut(slot as usize) else {
+            while let Some(&slot) = ring.slots.front() {
+                let consumer = self.slots.get_mut(slot as usize);
+                let Some(consumer) = consumer else {
+                    ring.slots.pop_front();
                     continue;
                 };
                 if consumer.has_credit() && consumer.subscriber.accepts() {
-                    ring.slots.push_back(slot);
+                    // One alone is always next.
+                    if ring.slots.len() > 1 {
+                        ring.slots.rotate_left(1);
+                    }
                     return Some(slot);
                 }
                 consumer.in_ring = false;
+                ring.slots.pop_front();
             }
         }
         None

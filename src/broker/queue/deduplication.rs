@@ -20,8 +20,9 @@ use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::Pushed;
-use super::core::{QueueCore, Reserved};
+use super::core::QueueCore;
 use super::incoming::Incoming;
+use super::reserving::Reserved;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::base::limits::{DEDUPLICATION_DEFAULT, DEDUPLICATION_MAX, QUEUE_PAGE};
