@@ -140,3 +140,7 @@ pub const AUDIT_LINE_MAX: usize = 16 * 1024;
 pub const JOBS_RUNNING_MAX: usize = 16;
 /// Jobs that are remembered.
 pub const JOBS_KEPT_MAX: usize = 200;
+/// Octets of bodies that one request takes out of a queue over HTTP.
+pub const HTTP_GET_MAX: usize = 64 * 1024 * 1024;
+/// Messages that it takes.
+pub const HTTP_GET_MESSAGES_MAX: i64 = 10_000;

@@ -11,10 +11,13 @@ use super::shovel::Shovels;
 use super::workbench::Jobs;
 use crate::base::clock::Now;
 use crate::base::ids::Batch;
+use crate::broker::parameters::ParameterKey;
 use crate::server::shared::{CLUSTER_NAME, Shared};
 
 /// Acts of earlier runs that are looked through for jobs that didn't end.
 const RECENT_ACTS: usize = 2000;
+/// The global parameter that the cluster's name is kept in.
+pub const CLUSTER_NAME_PARAMETER: &str = "cluster_name";
 
 /// What all handlers share: the broker, and where it is served.
 #[derive(Debug)]
@@ -65,8 +68,13 @@ impl Api {
     }
 
     /// What the cluster is called.
-    pub fn cluster_name(&self) -> &str {
-        CLUSTER_NAME
+    pub fn cluster_name(&self) -> String {
+        let key = ParameterKey::Global {
+            name: CLUSTER_NAME_PARAMETER.into(),
+        };
+        let given = self.shared.vhosts.parameters().get(&key);
+        let given = given.and_then(|value| serde_json::from_str(&value).ok());
+        given.unwrap_or_else(|| CLUSTER_NAME.to_owned())
     }
 
     /// Waits until a batch of changes survives power loss, as `declare-ok` does.

@@ -3,6 +3,7 @@
 
 use crate::broker::queue::QueueStatus;
 use crate::broker::traffic::ExchangeTraffic;
+use crate::broker::vhost::Vhost;
 use crate::server::roster::ConnectionView;
 use crate::server::shared::Shared;
 use crate::server::traffic::ChannelTraffic;
@@ -48,6 +49,18 @@ pub fn of_queue(status: &QueueStatus) -> [u64; 12] {
         passed.acknowledged,
         passed.redelivered,
     ]
+}
+
+/// Those of all queues of a virtual host.
+pub fn of_vhost(vhost: &Vhost) -> [u64; 12] {
+    let mut sum = [0; 12];
+    for queue in vhost.queues() {
+        let values = of_queue(&queue.status());
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+    sum
 }
 
 /// Of an exchange.

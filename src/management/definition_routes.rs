@@ -31,7 +31,7 @@ pub fn routes() -> Routes {
 }
 
 async fn whole(State(api): State<Arc<Api>>, _: Administrator, query: Query) -> Reply {
-    let written = move || export::whole(&api.shared, api.cluster_name());
+    let written = move || export::whole(&api.shared, &api.cluster_name());
     let all = spawn_blocking(written).await.map_err(ApiError::internal)?;
     written_as(&query, all)
 }

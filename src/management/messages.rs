@@ -18,6 +18,7 @@ use super::fields;
 use super::path::{Path, exchange_name};
 use super::reply::{ApiError, Reply, found};
 use super::routes::Routes;
+use crate::base::limits::{HTTP_GET_MAX, HTTP_GET_MESSAGES_MAX};
 use crate::broker::attempts::ReturnCause;
 use crate::broker::queue::Settlement;
 use crate::server::direct::{Fate, Letter, Taken};
@@ -130,11 +131,17 @@ async fn take(
     let cut = truncate.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(0));
     let mut direct = place.direct(&api);
     let mut taken = Vec::new();
-    for _ in 0..count {
-        let no_ack = matches!(mode, AckMode::AtOnce);
-        match direct.get(&name, no_ack).await? {
-            Some(message) => taken.push(shown(&message, as_base64, cut)),
-            None => break,
+    let mut octets = 0;
+    let no_ack = matches!(mode, AckMode::AtOnce);
+    // Who wants more asks again.
+    for _ in 0..count.min(HTTP_GET_MESSAGES_MAX) {
+        let Some(message) = direct.get(&name, no_ack).await? else {
+            break;
+        };
+        taken.push(shown(&message, as_base64, cut));
+        octets += message.body.len();
+        if octets >= HTTP_GET_MAX {
+            break;
         }
     }
     if let AckMode::Then(settlement) = mode {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use crate::broker::vhost::Vhost;
 
 /// Messages in many queues, and those who take them.
@@ -31,14 +29,5 @@ impl Totals {
             totals.consumers += counts.consumers;
         }
         totals
-    }
-
-    /// The messages, as RabbitMQ names them.
-    pub fn messages(&self) -> Value {
-        json!({
-            "messages": self.ready + self.unacknowledged,
-            "messages_ready": self.ready,
-            "messages_unacknowledged": self.unacknowledged,
-        })
     }
 }

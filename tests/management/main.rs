@@ -10,6 +10,10 @@
 mod access;
 mod administration;
 mod broker;
+#[allow(dead_code, reason = "shared with the tests of the server")]
+#[path = "../server/client.rs"]
+mod client;
+mod connections;
 mod conventions;
 mod definitions;
 mod listing;
@@ -17,5 +21,8 @@ mod messages;
 mod metrics;
 mod objects;
 mod rates;
+#[allow(dead_code, reason = "shared with the tests of the server")]
+#[path = "../server/transport.rs"]
+mod transport;
 mod ui;
 mod workbench;

@@ -36,7 +36,7 @@ pub fn identity(page: &mut Page, api: &Api, endpoint: Endpoint) {
     let id = format!("{cluster}-{}", api.node());
     let labels = Labels::of(&[
         ("rabbitmq_node", api.node()),
-        ("rabbitmq_cluster", cluster),
+        ("rabbitmq_cluster", &cluster),
         ("rabbitmq_cluster_permanent_id", &id),
         ("rabbitmq_endpoint", endpoint.name()),
     ]);
