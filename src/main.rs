@@ -17,6 +17,7 @@ use harrier::management::{
 };
 use harrier::server::Server;
 use harrier::server::auth;
+use harrier::server::oauth2::Verifier;
 use harrier::server::shared::Shared;
 use harrier::server::tls::Certificates;
 use harrier::storage::{
@@ -83,8 +84,11 @@ async fn serve(config: Config) -> Result<(), Failure> {
         })?;
     let vhosts = Vhosts::restore(Arc::clone(&kept), recovered);
     let certificates = open_certificates(&config)?;
+    let verifier = Verifier::open(&config.oauth2);
+    let verifier = verifier.map_err(|error| Failure::Usage(error.to_string()))?;
     let mut shared = Shared::new(config, vhosts, access, kept);
     shared.certificates = certificates;
+    shared.verifier = verifier.map(Arc::new);
     shared.release_memory = || mi_collect(true);
     let shared = Arc::new(shared);
     if let Some(path) = &shared.config.load_definitions {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::limits;
+use super::oauth2::OAuth2Options;
 use super::tls::TlsOptions;
 
 /// What becomes of a prefetch that is to be shared by a whole channel.
@@ -54,6 +55,8 @@ pub struct Config {
     pub tls: TlsOptions,
     /// The address metrics are served on to whoever asks, if they are.
     pub prometheus: Option<SocketAddr>,
+    /// How tokens are checked, where they are taken.
+    pub oauth2: OAuth2Options,
     /// How AMQP clients may log in, in the order they are offered.
     pub auth_mechanisms: Vec<AuthMechanism>,
     /// The user that exists from the start.
@@ -109,6 +112,7 @@ impl Default for Config {
             https: None,
             prometheus: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 15692))),
             tls: TlsOptions::default(),
+            oauth2: OAuth2Options::default(),
             auth_mechanisms: vec![AuthMechanism::Plain, AuthMechanism::AmqPlain],
             default_user: "guest".into(),
             default_pass: "guest".into(),

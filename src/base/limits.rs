@@ -25,6 +25,16 @@ pub const TABLE_DEPTH_MAX: usize = 64;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a refused login waits before it hears so: slows guessing down.
 pub const AUTH_FAILURE_DELAY: Duration = Duration::from_secs(3);
+/// Failed logins that are remembered, to slow down those who try more.
+pub const LOGIN_FAILURES_REMEMBERED_MAX: usize = 65_536;
+/// Logins that are remembered, so that who logged in isn't refused for others.
+pub const LOGINS_REMEMBERED_MAX: usize = 16_384;
+/// Users and addresses whose logins are counted each by themselves.
+pub const LOGIN_SOURCES_MAX: usize = 4096;
+/// Scopes that a token may have, as RabbitMQ bounds them.
+pub const TOKEN_SCOPES_MAX: usize = 2048;
+/// Octets that the issuer of tokens may answer with when asked for its keys.
+pub const JWKS_MAX: u64 = 1024 * 1024;
 /// The longest a closing connection is kept for its close-ok.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest short string, bytes.

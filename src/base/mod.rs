@@ -5,4 +5,5 @@ pub mod config;
 pub mod histogram;
 pub mod ids;
 pub mod limits;
+pub mod oauth2;
 pub mod tls;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::Failure;
 use super::address_key::AddressKey;
 use super::logging::{LogFormat, LogLevel};
+use super::oauth2_keys::OAuth2Keys;
 use super::tls_keys::{CertLoginKey, SanTypeKey, SslOptionsKeys};
 use crate::base::config::{AuthMechanism, Config, GlobalQos, TimeoutResponse};
 use crate::base::limits::{CONTENT_SIZE_MAX, FRAME_MAX_BEFORE_TUNE, SEGMENT_SIZES};
@@ -104,6 +105,10 @@ pub struct Keys {
     #[command(flatten)]
     #[serde(default)]
     pub ssl_options: SslOptionsKeys,
+    /// Which tokens are taken
+    #[command(flatten)]
+    #[serde(default)]
+    pub auth_oauth2: OAuth2Keys,
     /// What names the user of a client's certificate [default: distinguished_name]
     #[arg(long, env = "HARRIER_SSL_CERT_LOGIN_FROM", value_name = "WHAT")]
     pub ssl_cert_login_from: Option<CertLoginKey>,
@@ -238,6 +243,7 @@ impl Keys {
             ($($key:ident),*) => {
                 Self {
                     ssl_options: self.ssl_options.or(fallback.ssl_options),
+                    auth_oauth2: self.auth_oauth2.or(fallback.auth_oauth2),
                     $($key: self.$key.or(fallback.$key),)*
                 }
             };
@@ -306,6 +312,7 @@ impl Keys {
             https: self.https.map_or(default.https, |key| key.0),
             prometheus: self.prometheus.map_or(default.prometheus, |key| key.0),
             tls,
+            oauth2: self.auth_oauth2.resolve(),
             auth_mechanisms: self
                 .auth_mechanisms
                 .map_or(default.auth_mechanisms, |keys| {

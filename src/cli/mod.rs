@@ -17,6 +17,7 @@ mod health;
 pub mod import_config;
 mod logging;
 mod migrate;
+pub mod oauth2_keys;
 pub mod perf;
 mod progress;
 mod publish;

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine;
@@ -24,10 +25,11 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::api::Api;
 use super::reply::ApiError;
-use crate::broker::access::{ADMINISTRATOR, Grants, User};
+use crate::broker::access::{ADMINISTRATOR, Grants};
 use crate::broker::queue::Queue;
 use crate::broker::vhost::Vhost;
-use crate::server::auth::{LoginRefused, Proof, log_in};
+use crate::server::attempts::Protocol;
+use crate::server::auth::{Identity, LoginRefused, Proof, log_in};
 use crate::server::direct::Direct;
 use crate::server::shared::Shared;
 
@@ -39,23 +41,23 @@ pub struct Peer(pub SocketAddr);
 #[derive(Debug, Clone)]
 pub struct Acting {
     shared: Arc<Shared>,
-    user: Arc<User>,
+    identity: Identity,
 }
 
 impl Acting {
     /// The user's name, which changes are done in.
     pub fn name(&self) -> &Arc<str> {
-        &self.user.name
+        &self.identity.user.name
     }
 
     /// The user's tags.
     pub fn tags(&self) -> &[Arc<str>] {
-        &self.user.tags
+        &self.identity.user.tags
     }
 
-    /// Whether the broker itself knows the user.
+    /// Whether the broker itself knows the user, rather than a token's issuer.
     pub fn is_internal(&self) -> bool {
-        true
+        self.identity.token.is_none()
     }
 
     /// Whether the user may see this interface at all.
@@ -79,12 +81,12 @@ impl Acting {
     }
 
     fn is_any(&self, tags: &[&str]) -> bool {
-        tags.iter().any(|tag| self.user.has_tag(tag))
+        tags.iter().any(|tag| self.identity.user.has_tag(tag))
     }
 
     /// What the user may do in a virtual host.
     pub fn grants(&self, vhost: &Vhost) -> Grants {
-        self.shared.access.grants(&self.user.name, vhost.name())
+        self.identity.grants(&self.shared.access, vhost.name())
     }
 
     /// Whether the user may enter a virtual host.
@@ -117,16 +119,20 @@ impl FromRequestParts<Arc<Api>> for Acting {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
         let header = parts.headers.get(AUTHORIZATION);
         let header = header.ok_or_else(ApiError::no_credentials)?;
-        let credentials = header.to_str().ok().and_then(basic);
-        let (user, password) = credentials.ok_or_else(ApiError::wrong_credentials)?;
         let Some(Peer(peer)) = parts.extensions.get::<Peer>() else {
             return Err(ApiError::internal("a request from nowhere"));
         };
-        let proof = Proof::Password(&user, &password);
-        let user = log_in(&api.shared, &proof, peer.ip()).map_err(refused)?;
+        let header = header.to_str().unwrap_or_default();
+        let pair = basic(header);
+        let proof = match (&pair, bearer(header)) {
+            (Some((user, password)), _) => Proof::Password(user, password),
+            (None, Some(token)) => Proof::Token(token.as_bytes()),
+            (None, None) => return Err(ApiError::wrong_credentials()),
+        };
+        let found = log_in(&api.shared, Protocol::Http, &proof, peer.ip());
         Ok(Self {
             shared: Arc::clone(&api.shared),
-            user,
+            identity: found.map_err(refused)?,
         })
     }
 }
@@ -135,7 +141,21 @@ fn refused(why: LoginRefused) -> ApiError {
     match why {
         LoginRefused::Credentials => ApiError::wrong_credentials(),
         LoginRefused::FromAfar => ApiError::not_authorised("User can only log in via localhost"),
+        LoginRefused::TooMany(wait) => ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            format!(
+                "Too many failed logins: try again in {} s",
+                wait.as_secs() + 1
+            ),
+        ),
     }
+}
+
+/// The token of an `Authorization` header (RFC 6750).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Name and password of an `Authorization` header (RFC 7617).

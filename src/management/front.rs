@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
+use super::origin::is_foreign;
 use super::reply::ApiError;
 use crate::base::limits::HTTP_REQUEST_TIMEOUT;
 
@@ -32,6 +33,10 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub async fn pass(mut request: Request, next: Next) -> Response {
     if let Some(uri) = without_last_slash(request.uri()) {
         *request.uri_mut() = uri;
+    }
+    if is_foreign(request.method(), request.headers()) {
+        let foreign = "changes are not made at the wish of another site's page";
+        return ApiError::new(StatusCode::FORBIDDEN, "forbidden", foreign).into_response();
     }
     let is_question = request.method() == Method::OPTIONS;
     let Ok(mut response) = timeout(HTTP_REQUEST_TIMEOUT, next.run(request)).await else {

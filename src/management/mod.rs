@@ -35,6 +35,7 @@ mod maintenance;
 mod messages;
 pub mod metrics;
 mod nodes;
+mod origin;
 mod overview;
 mod parameter_routes;
 pub mod parameters;

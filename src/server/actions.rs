@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::auth::{self, Entry, Proof};
+use super::attempts::Protocol;
+use super::auth::{self, Entry, Identity, Proof};
 use super::connection::ConnectionTask;
+use super::oauth2::Token;
 use super::publish::Published;
 use super::roster::Opened;
 use super::session::{BadAck, Session, SessionLimits};
@@ -15,7 +18,7 @@ use super::stream::Stream;
 use super::tap::Tap;
 use crate::base::limits::AUTH_FAILURE_DELAY;
 use crate::base::tls::TlsOptions;
-use crate::broker::access::{User, allowed};
+use crate::broker::access::allowed;
 use crate::broker::announcements::Peer;
 use crate::protocol::{Action, Login, Phase};
 use crate::wire::frame::HEAD_LEN;
@@ -30,6 +33,8 @@ const BASIC_PUBLISH: (u16, u16) = (60, 40);
 const BASIC_GET: (u16, u16) = (60, 70);
 /// The class and method ids of `connection.open`.
 const CONNECTION_OPEN: (u16, u16) = (10, 40);
+/// The class and method ids of `connection.update-secret`.
+const UPDATE_SECRET: (u16, u16) = (10, 70);
 /// No method is at fault.
 const NO_METHOD: (u16, u16) = (0, 0);
 
@@ -45,14 +50,14 @@ pub(super) enum Verdict {
     BadAck(BadAck),
     Login {
         mechanism: &'static str,
-        user: Option<Arc<User>>,
+        identity: Option<Identity>,
     },
     Open(Result<Entry, Refusal>),
     CloseChannel(u16),
     ChannelFailed(u16),
     CloseConnection,
     Failed,
-    UpdateSecret,
+    UpdateSecret(Result<Option<Arc<Token>>, Refusal>),
     Drop {
         delay: bool,
     },
@@ -81,15 +86,28 @@ impl ConnectionTask {
                     let proof = proof(login, &self.stream, &self.shared.config.tls);
                     let peer = self.peer.ip();
                     let insider = self.shared.insider(self.id);
-                    let user = insider.or_else(|| auth::log_in(&self.shared, &proof, peer).ok());
+                    let insider = insider.map(|user| Identity { user, token: None });
+                    let identity = insider
+                        .or_else(|| auth::log_in(&self.shared, Protocol::Amqp, &proof, peer).ok());
                     self.origin.encryption = self.stream.encryption();
                     let herald = self.shared.vhosts.herald();
-                    self.origin
-                        .tell_login(herald, proof.user(), mechanism, user.is_some());
-                    Verdict::Login { mechanism, user }
+                    let user = identity.as_ref().map(|identity| &*identity.user.name);
+                    self.origin.tell_login(
+                        herald,
+                        user.unwrap_or(proof.user()),
+                        mechanism,
+                        identity.is_some(),
+                    );
+                    Verdict::Login {
+                        mechanism,
+                        identity,
+                    }
                 }
                 Action::Open { vhost } => {
-                    Verdict::Open(auth::enter(&self.shared, self.id, &self.user, vhost))
+                    let Some(identity) = &self.identity else {
+                        return Verdict::Done;
+                    };
+                    Verdict::Open(auth::enter(&self.shared, self.id, identity, vhost))
                 }
                 other => before_session(&other),
             };
@@ -126,6 +144,12 @@ impl ConnectionTask {
                     }
                 }
             }
+            Action::UpdateSecret { secret, .. } => {
+                let holder = self.identity.as_ref();
+                let holder = holder.filter(|identity| identity.token.is_some());
+                let renewed = holder.map(|holder| auth::renew(&self.shared, holder, secret));
+                Verdict::UpdateSecret(renewed.transpose())
+            }
             action => carry_out(session, action, &mut self.replies),
         }
     }
@@ -157,7 +181,10 @@ impl ConnectionTask {
             Verdict::Method(channel, ids, outcome) => self.conclude_method(channel, ids, outcome),
             Verdict::BadAck(bad) => self.refuse(bad.channel, bad.ids, &bad.refusal),
             Verdict::CloseChannel(channel) => self.protocol.channel_close_ok(channel, out),
-            Verdict::Login { mechanism, user } => self.conclude_login(mechanism, user),
+            Verdict::Login {
+                mechanism,
+                identity,
+            } => self.conclude_login(mechanism, identity),
             Verdict::Open(Ok(entry)) => self.open(entry),
             Verdict::Open(Err(refusal)) => self.fail(CONNECTION_OPEN, &refusal),
             Verdict::CloseConnection => {
@@ -173,12 +200,8 @@ impl ConnectionTask {
                 tracing::error!(%reason, "connection closed");
                 self.end_session();
             }
-            Verdict::UpdateSecret => {
-                self.protocol.secret_updated(out);
-                if let Some(session) = &mut self.session {
-                    session.drop_unreadable(out);
-                }
-            }
+            Verdict::UpdateSecret(Ok(token)) => self.renew(token),
+            Verdict::UpdateSecret(Err(refusal)) => self.fail(UPDATE_SECRET, &refusal),
             Verdict::Drop { delay } => {
                 let reason = self.protocol.failure().unwrap_or_default();
                 tracing::warn!(%reason, "connection dropped");
@@ -275,9 +298,39 @@ impl ConnectionTask {
         self.arm_close();
     }
 
-    fn conclude_login(&mut self, mechanism: &str, user: Option<Arc<User>>) {
-        if let Some(user) = user {
-            self.user = Arc::clone(&user.name);
+    /// Goes by another token from now on, if the user has one at all.
+    fn renew(&mut self, token: Option<Arc<Token>>) {
+        if let (Some(token), Some(identity)) = (token, &mut self.identity) {
+            if let Some(session) = &mut self.session {
+                session.grants.renew(Arc::clone(&token.scopes));
+            }
+            identity.token = Some(token);
+            self.arm_heartbeat();
+        }
+        self.protocol.secret_updated(&mut self.replies);
+        if let Some(session) = &mut self.session {
+            session.drop_unreadable(&mut self.replies);
+        }
+    }
+
+    /// How long the user's token still holds, if that is how he logged in.
+    pub(super) fn token_left(&self) -> Option<Duration> {
+        let token = self.identity.as_ref()?.token.as_ref()?;
+        Some(token.left(self.shared.now().unix_ms))
+    }
+
+    /// Closes the connection, whose token has expired.
+    pub(super) fn expire(&mut self) {
+        let refusal = Refusal::new(ReplyCode::ConnectionForced, "credential expired");
+        // The close has to be read, whatever the connection waits for.
+        self.blocked = false;
+        self.fail(NO_METHOD, &refusal);
+    }
+
+    fn conclude_login(&mut self, mechanism: &str, identity: Option<Identity>) {
+        if let Some(identity) = identity {
+            self.user = Arc::clone(&identity.user.name);
+            self.identity = Some(identity);
             self.protocol.authenticated(&mut self.replies);
             return;
         }
@@ -404,7 +457,6 @@ fn carry_out(session: &mut Session, action: Action<'_>, out: &mut BytesMut) -> V
         Action::Failed => return Verdict::Failed,
         Action::Drop { delay } => return Verdict::Drop { delay },
         Action::Finished => return Verdict::Finished,
-        Action::UpdateSecret { .. } => return Verdict::UpdateSecret,
         Action::Method { channel, method } => {
             let ids = method.ids();
             return Verdict::Method(channel, ids, session.method(channel, method, out));

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::attempts::{Protocol, Source};
+use super::oauth2::{Token, Verifier};
 use super::seats::{Full, Seat};
 use super::shared::Shared;
 use crate::base::config::Config;
@@ -57,8 +60,10 @@ pub fn hashed(password: &[u8]) -> PasswordHash {
 /// What somebody has to show for himself.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Proof<'a> {
-    /// A name and a password.
+    /// A name and a password, which may be a token.
     Password(&'a str, &'a [u8]),
+    /// A token, which says whose it is.
+    Token(&'a [u8]),
     /// A certificate with this name, which TLS has seen to.
     Certificate(String),
     /// Nothing.
@@ -71,7 +76,7 @@ impl Proof<'_> {
         match self {
             Self::Password(user, _) => user,
             Self::Certificate(user) => user,
-            Self::Nothing => "",
+            Self::Token(_) | Self::Nothing => "",
         }
     }
 }
@@ -83,6 +88,26 @@ impl fmt::Debug for Proof<'_> {
     }
 }
 
+/// Somebody who has proved who he is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Who.
+    pub user: Arc<User>,
+    /// The token he did it with, if it was one.
+    pub token: Option<Arc<Token>>,
+}
+
+impl Identity {
+    /// What he may do in a virtual host.
+    pub fn grants(&self, access: &Arc<Access>, vhost: &Arc<str>) -> Grants {
+        let user = &self.user.name;
+        match &self.token {
+            Some(token) => access.grants_of_token(user, vhost, Arc::clone(&token.scopes)),
+            None => access.grants(user, vhost),
+        }
+    }
+}
+
 /// Why somebody can't log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginRefused {
@@ -90,23 +115,85 @@ pub enum LoginRefused {
     Credentials,
     /// The user may only come from this machine.
     FromAfar,
+    /// Too many have failed. Nobody has looked at this one; others will be looked
+    /// at after that time.
+    TooMany(Duration),
 }
 
-/// The user that `proof` is of, coming from `peer`, whatever the protocol.
+/// Whose `proof` is, who comes from `peer` over `protocol`.
 ///
 /// # Errors
 /// [`LoginRefused`].
-pub fn log_in(shared: &Shared, proof: &Proof<'_>, peer: IpAddr) -> Result<Arc<User>, LoginRefused> {
+pub fn log_in(
+    shared: &Shared,
+    protocol: Protocol,
+    proof: &Proof<'_>,
+    peer: IpAddr,
+) -> Result<Identity, LoginRefused> {
     let user = proof.user();
-    let known = match proof {
-        Proof::Password(user, password) => shared.access.authenticate(user, password),
-        Proof::Certificate(user) => shared.access.user(user),
-        Proof::Nothing => None,
+    let now = shared.now().unix_ms;
+    // A token can't be guessed, nor can a certificate.
+    let guessed = matches!(proof, Proof::Password(_, secret) if !Verifier::is_token(secret));
+    let wait = shared.throttle.wait(peer, user, now);
+    let wait = wait.filter(|_| guessed);
+    let found = match wait {
+        Some(wait) => {
+            tracing::warn!(user, %peer, "too many failed logins: refused unseen");
+            Err(LoginRefused::TooMany(wait))
+        }
+        None => identify(shared, proof).and_then(|found| admit(shared, found, peer)),
     };
-    let Some(known) = known else {
+    match &found {
+        Ok(_) if guessed => shared.throttle.succeeded(peer, user, now),
+        // A wrong place isn't a wrong guess, and one unseen is none.
+        Err(LoginRefused::Credentials) if guessed => shared.throttle.failed(peer, user, now),
+        _ => {}
+    }
+    let known = found
+        .as_ref()
+        .ok()
+        .map(|found| Arc::clone(&found.user.name));
+    let source = Source {
+        address: peer.to_canonical(),
+        user: known.unwrap_or_else(|| user.into()),
+        protocol,
+    };
+    shared.attempts.count(source, found.is_ok());
+    found
+}
+
+fn identify(shared: &Shared, proof: &Proof<'_>) -> Result<Identity, LoginRefused> {
+    let verifier = shared.verifier.as_deref();
+    let known = match (proof, verifier) {
+        (Proof::Password(_, secret) | Proof::Token(secret), Some(verifier))
+            if Verifier::is_token(secret) =>
+        {
+            return match verifier.verify(secret) {
+                Ok(token) => Ok(Identity {
+                    user: Arc::clone(&token.user),
+                    token: Some(Arc::new(token)),
+                }),
+                Err(why) => {
+                    tracing::warn!(%why, "the token isn't taken");
+                    Err(LoginRefused::Credentials)
+                }
+            };
+        }
+        (Proof::Password(user, password), _) => shared.access.authenticate(user, password),
+        (Proof::Certificate(user), _) => shared.access.user(user),
+        (Proof::Token(_) | Proof::Nothing, _) => None,
+    };
+    let Some(user) = known else {
+        let user = proof.user();
         tracing::warn!(user, "no such user, or not that password");
         return Err(LoginRefused::Credentials);
     };
+    Ok(Identity { user, token: None })
+}
+
+/// Lets somebody in who may come from there.
+fn admit(shared: &Shared, found: Identity, peer: IpAddr) -> Result<Identity, LoginRefused> {
+    let user = &*found.user.name;
     let is_near = peer.to_canonical().is_loopback();
     if !is_near && shared.config.loopback_users.iter().any(|name| name == user) {
         tracing::warn!(
@@ -115,7 +202,30 @@ pub fn log_in(shared: &Shared, proof: &Proof<'_>, peer: IpAddr) -> Result<Arc<Us
         );
         return Err(LoginRefused::FromAfar);
     }
-    Ok(known)
+    Ok(found)
+}
+
+/// Takes another token in the place of somebody's.
+///
+/// # Errors
+/// 530: it isn't taken, or it is somebody else's.
+pub fn renew(shared: &Shared, identity: &Identity, secret: &[u8]) -> Result<Arc<Token>, Refusal> {
+    let refused = |why: &str| {
+        tracing::warn!(why, "the new token isn't taken");
+        Refusal::new(
+            ReplyCode::NotAllowed,
+            "New secret was refused by one of the backends",
+        )
+    };
+    let Some(verifier) = &shared.verifier else {
+        return Err(refused("no tokens are taken"));
+    };
+    let token = verifier.verify(secret);
+    let token = token.map_err(|why| refused(&why.to_string()))?;
+    if token.user.name != identity.user.name {
+        return Err(refused("it is somebody else's"));
+    }
+    Ok(Arc::new(token))
 }
 
 /// What a connection has once it is in a virtual host.
@@ -129,7 +239,7 @@ pub struct Entry {
     pub seat: Arc<Seat>,
 }
 
-/// Lets the connection `id` of `user` into the virtual host called `vhost`, if
+/// Lets the connection `id` of somebody into the virtual host called `vhost`, if
 /// it may.
 ///
 /// # Errors
@@ -137,9 +247,10 @@ pub struct Entry {
 pub fn enter(
     shared: &Shared,
     id: ConnectionId,
-    user: &Arc<str>,
+    identity: &Identity,
     vhost: &str,
 ) -> Result<Entry, Refusal> {
+    let user = &identity.user.name;
     let refused = |text| Refusal::new(ReplyCode::NotAllowed, text);
     let not_found = || refused(format!("vhost {vhost} not found"));
     let full = |full: Full| refused(full.to_string());
@@ -154,7 +265,7 @@ pub fn enter(
     let seat = taken.map_err(full)?;
     let mut grants = match shared.insiders.has(id) {
         true => shared.access.all_grants(user, found.name()),
-        false => shared.access.grants(user, found.name()),
+        false => identity.grants(&shared.access, found.name()),
     };
     // Whoever deletes the virtual host or the user takes it out first and looks
     // for seats then: either this finds it gone, or that finds this seat.

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::actions::Verdict;
+use super::auth::Identity;
 use super::events::Origin;
 use super::outbox::{Outbox, Outgoing};
 use super::roster::{ChannelMode, ConnectionView};
@@ -85,6 +86,8 @@ pub struct ConnectionTask {
     pub(super) protocol: Connection,
     pub(super) session: Option<Session>,
     pub(super) user: Arc<str>,
+    /// The same with all that is known of him, once he has logged in.
+    pub(super) identity: Option<Identity>,
     pub(super) outbox: Arc<Outbox>,
     waker: Waker,
     /// Read and not yet worked on.
@@ -131,6 +134,7 @@ impl ConnectionTask {
             protocol: Connection::new(shared.settings(stream.is_encrypted())),
             session: None,
             user: "".into(),
+            identity: None,
             waker: Waker::from(Arc::clone(&outbox)),
             outbox,
             stream,
@@ -468,6 +472,10 @@ impl ConnectionTask {
         match self.protocol.state() {
             Phase::AwaitingHeader | Phase::Handshake => Some(End::HandshakeTimeout),
             Phase::Closing | Phase::Closed => Some(End::CloseTimeout),
+            Phase::Running if self.token_left().is_some_and(|left| left.is_zero()) => {
+                self.expire();
+                None
+            }
             Phase::Running => {
                 let now = self.shared.now();
                 let (sent, received) = (mem::take(&mut self.sent), mem::take(&mut self.received));
@@ -478,10 +486,14 @@ impl ConnectionTask {
         }
     }
 
-    /// Sets the timer for the next look at the heartbeats.
+    /// Sets the timer for the next look at the heartbeats, or for the end of the
+    /// user's token.
     pub(super) fn arm_heartbeat(&mut self) {
         let interval = self.protocol.tick_interval().unwrap_or(FOREVER);
-        self.timer.as_mut().reset(Instant::now() + interval);
+        let left = self.token_left().unwrap_or(FOREVER);
+        self.timer
+            .as_mut()
+            .reset(Instant::now() + interval.min(left));
     }
 
     /// Sets the timer for the peer's answer to our close.

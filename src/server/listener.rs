@@ -85,6 +85,7 @@ impl Server {
             }
             () = flow::watch(Arc::clone(&self.shared)) => {}
             () = ticker::run(Arc::clone(&self.shared)) => {}
+            () = fetch_keys(&self.shared) => {}
             () = herald::announce(Arc::clone(&self.shared)) => {}
         }
         drop((self.listener, self.encrypted));
@@ -159,6 +160,14 @@ async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, C
         key,
         error,
     })
+}
+
+/// Keeps the keys of tokens up to date, where tokens are taken.
+async fn fetch_keys(shared: &Shared) {
+    match &shared.verifier {
+        Some(verifier) => verifier.keys.refresh().await,
+        None => pending().await,
+    }
 }
 
 /// How many connections there may be, those to be turned away among them.

@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::attempts::Attempts;
 use super::flow::Alarms;
 use super::insider::Insiders;
+use super::oauth2::Verifier;
 use super::parameters::ParameterChanges;
 use super::roster::Roster;
 use super::seats::Seats;
+use super::throttle::Throttle;
 use super::tls::Certificates;
 use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::config::{AuthMechanism, Config};
@@ -31,6 +34,12 @@ pub struct Shared {
     protocol: Arc<Settings>,
     /// What it proposes to those whose connection is encrypted.
     protocol_encrypted: Arc<Settings>,
+    /// Whoever takes tokens of OAuth 2, where some are taken.
+    pub verifier: Option<Arc<Verifier>>,
+    /// Who has failed to log in of late.
+    pub throttle: Throttle,
+    /// How logins went.
+    pub attempts: Attempts,
     /// What connections are encrypted with, where some are.
     pub certificates: Option<Arc<Certificates>>,
     /// The virtual hosts.
@@ -75,6 +84,9 @@ impl Shared {
             protocol_encrypted: Arc::new(protocol(true)),
             config,
             certificates: None,
+            verifier: None,
+            throttle: Throttle::default(),
+            attempts: Attempts::default(),
             vhosts,
             store,
             access,

@@ -71,7 +71,7 @@ fn the_shipped_file_lists_every_key() {
 /// A key as flags have it: `ssl_options.certfile` is `ssl_options_certfile`.
 fn spelled_out((key, value): (&String, &toml::Value)) -> Vec<String> {
     match value {
-        toml::Value::Table(table) => {
+        toml::Value::Table(table) if !table.is_empty() => {
             let under = table.iter().flat_map(spelled_out);
             under.map(|rest| format!("{key}_{rest}")).collect()
         }

@@ -24,5 +24,6 @@ mod rates;
 #[allow(dead_code, reason = "shared with the tests of the server")]
 #[path = "../server/transport.rs"]
 mod transport;
+mod origin;
 mod ui;
 mod workbench;

@@ -23,6 +23,9 @@ pub struct Broker {
     /// Where it serves HTTP.
     #[allow(dead_code, reason = "the tests of crashes ask there")]
     pub http: Option<SocketAddr>,
+    /// Where it serves that over TLS.
+    #[allow(dead_code, reason = "the tests of tokens ask there")]
+    pub https: Option<SocketAddr>,
     logged: Receiver<String>,
     log: Vec<String>,
     /// Goes away after the broker.
@@ -66,6 +69,7 @@ impl Broker {
             address: address("amqp=").unwrap(),
             encrypted: address("amqps="),
             http: address("http="),
+            https: address("https="),
             logged,
             log: Vec::new(),
             _directory: None,
@@ -78,17 +82,12 @@ impl Broker {
         command
             .env_clear()
             .arg("serve")
-            .args([
-                "--amqp",
-                "127.0.0.1:0",
-                "--http",
-                "off",
-                "--prometheus",
-                "off",
-                "--data-dir",
-            ])
+            .args(["--amqp", "127.0.0.1:0", "--prometheus", "off", "--data-dir"])
             .arg(directory)
             .args(flags);
+        if !flags.contains(&"--http") {
+            command.args(["--http", "off"]);
+        }
         command
     }
 

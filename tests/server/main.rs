@@ -35,6 +35,7 @@ mod settling;
 mod single_active;
 mod timeouts;
 mod tls;
+mod tokens;
 mod transactions;
 mod transport;
 mod users;

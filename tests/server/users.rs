@@ -3,6 +3,7 @@
 
 use harrier::broker::access::UserLimits;
 use harrier::broker::vhost::{VhostLimits, VhostSettings};
+use harrier::server::attempts::Protocol;
 use harrier::server::auth::{Proof, hashed, log_in};
 use harrier::wire::FieldTable;
 use harrier::wire::method::*;
@@ -42,7 +43,13 @@ fn some_users_may_only_come_from_this_machine() {
     hosted.user("ann", &[]);
     let may = |name: &str, from: &str| {
         let proof = Proof::Password(name, name.as_bytes());
-        log_in(&hosted.shared, &proof, from.parse().unwrap()).is_ok()
+        log_in(
+            &hosted.shared,
+            Protocol::Amqp,
+            &proof,
+            from.parse().unwrap(),
+        )
+        .is_ok()
     };
     for near in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
         assert!(may("guest", near) && may("ann", near), "{near}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Access;
 use super::permission::{Permission, Permissions, TopicRights};
+use super::scopes::Scopes;
 use super::user::IMPERSONATOR;
 use crate::broker::resource::{Resource, access_refused};
 use crate::wire::Refusal;
@@ -20,6 +21,8 @@ pub(super) struct Rights {
     pub(super) permissions: Option<Arc<Permissions>>,
     pub(super) topics: Vec<Arc<TopicRights>>,
     pub(super) impersonates: bool,
+    /// Where these say what is permitted, nothing else does.
+    pub(super) scopes: Option<Arc<Scopes>>,
 }
 
 /// What the user of a connection may do in its virtual host.
@@ -36,6 +39,8 @@ pub struct Grants {
     rights: Rights,
     /// They are nobody's to change.
     fixed: bool,
+    /// How often it was given other scopes.
+    renewals: u64,
 }
 
 impl Grants {
@@ -50,6 +55,7 @@ impl Grants {
             generation,
             rights,
             fixed: false,
+            renewals: 0,
         }
     }
 
@@ -60,6 +66,7 @@ impl Grants {
             permissions: Some(Arc::new(Permissions::kept(ALL, ALL, ALL))),
             topics: Vec::new(),
             impersonates: true,
+            scopes: None,
         };
         Self {
             access,
@@ -68,7 +75,31 @@ impl Grants {
             generation,
             rights,
             fixed: true,
+            renewals: 0,
         }
+    }
+
+    pub(super) fn of_token(
+        access: Arc<Access>,
+        user: Arc<str>,
+        vhost: Arc<str>,
+        scopes: Arc<Scopes>,
+    ) -> Self {
+        Self {
+            generation: access.generation(),
+            access,
+            user,
+            vhost,
+            rights: Rights::of(scopes),
+            fixed: true,
+            renewals: 0,
+        }
+    }
+
+    /// Goes by the scopes of another token from now on.
+    pub fn renew(&mut self, scopes: Arc<Scopes>) {
+        self.rights = Rights::of(scopes);
+        self.renewals += 1;
     }
 
     /// The user.
@@ -79,7 +110,8 @@ impl Grants {
     /// What was permitted while this was the same still is.
     #[inline]
     pub fn generation(&self) -> u64 {
-        self.access.generation()
+        // Far from where changes count.
+        self.access.generation() + (self.renewals << 40)
     }
 
     fn rights(&mut self) -> &Rights {
@@ -93,7 +125,12 @@ impl Grants {
 
     /// Whether the user may enter the virtual host at all.
     pub fn may_enter(&mut self) -> bool {
-        self.rights().permissions.is_some()
+        let vhost = Arc::clone(&self.vhost);
+        let rights = self.rights();
+        match &rights.scopes {
+            Some(scopes) => scopes.may_enter(&vhost),
+            None => rights.permissions.is_some(),
+        }
     }
 
     /// Whether the user's messages may name any `user_id`.
@@ -103,10 +140,20 @@ impl Grants {
 
     /// Whether the user has a permission for a queue.
     pub fn allow_queue(&mut self, permission: Permission, queue: &str) -> bool {
-        let permissions = &self.rights().permissions;
-        permissions
-            .as_ref()
-            .is_some_and(|p| p.allow(permission, queue))
+        self.allow(permission, queue)
+    }
+
+    fn allow(&mut self, permission: Permission, name: &str) -> bool {
+        self.rights();
+        match &self.rights {
+            Rights {
+                scopes: Some(scopes),
+                ..
+            } => scopes.allow(permission, &self.vhost, name),
+            Rights { permissions, .. } => permissions
+                .as_ref()
+                .is_some_and(|p| p.allow(permission, name)),
+        }
     }
 
     /// Asks for a permission for a queue.
@@ -130,11 +177,7 @@ impl Grants {
         } else {
             name
         };
-        let permissions = &self.rights().permissions;
-        if permissions
-            .as_ref()
-            .is_some_and(|p| p.allow(permission, name))
-        {
+        if self.allow(permission, name) {
             return Ok(());
         }
         Err(self.refused(permission, Resource::exchange(name, &self.vhost)))
@@ -173,10 +216,9 @@ impl Grants {
     /// Whether some routing keys may be closed to the user at an exchange, if
     /// that is a topic exchange.
     pub fn restrict_topics(&mut self, exchange: &str) -> bool {
-        self.rights()
-            .topics
-            .iter()
-            .any(|t| **t.exchange() == *exchange)
+        let rights = self.rights();
+        let of_exchange = |topic: &Arc<TopicRights>| **topic.exchange() == *exchange;
+        rights.scopes.is_some() || rights.topics.iter().any(of_exchange)
     }
 
     /// Asks for a permission for a routing key of a topic exchange.
@@ -190,8 +232,16 @@ impl Grants {
         key: &[u8],
     ) -> Result<(), Refusal> {
         let key = String::from_utf8_lossy(key);
-        let mut topics = self.rights().topics.iter();
-        if topics.all(|topic| **topic.exchange() != *exchange || topic.allow(permission, &key)) {
+        self.rights();
+        let rights = &self.rights;
+        let allowed = match &rights.scopes {
+            Some(scopes) => scopes.allow_topic(permission, &self.vhost, exchange, &key),
+            None => rights
+                .topics
+                .iter()
+                .all(|topic| **topic.exchange() != *exchange || topic.allow(permission, &key)),
+        };
+        if allowed {
             return Ok(());
         }
         Err(access_refused(format!(
@@ -212,6 +262,14 @@ impl Grants {
 }
 
 impl Rights {
+    fn of(scopes: Arc<Scopes>) -> Self {
+        Self {
+            impersonates: Self::impersonation(scopes.tags()),
+            scopes: Some(scopes),
+            ..Self::default()
+        }
+    }
+
     /// Of a user with `tags`.
     pub(super) fn impersonation(tags: &[Arc<str>]) -> bool {
         tags.iter().any(|tag| &**tag == IMPERSONATOR)

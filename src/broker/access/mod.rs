@@ -14,6 +14,7 @@ mod grants;
 mod password;
 mod permission;
 mod rules;
+mod scopes;
 mod user;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::error::AccessError;
 pub use self::grants::Grants;
 pub use self::password::{Algorithm, BadHash, PasswordHash};
 pub use self::permission::{Permission, Permissions, TopicPermission};
+pub use self::scopes::Scopes;
 pub use self::user::{ADMINISTRATOR, IMPERSONATOR, PROTECTED, User, UserLimits, allowed};
 
 use self::grants::Rights;
@@ -325,6 +327,22 @@ impl Access {
     /// What the broker itself may do in `vhost` under the name `user`: all there is.
     pub fn all_grants(self: &Arc<Self>, user: &Arc<str>, vhost: &Arc<str>) -> Grants {
         Grants::all(Arc::clone(self), Arc::clone(user), Arc::clone(vhost))
+    }
+
+    /// What somebody may do in `vhost` who has shown a token, whatever is kept of
+    /// a user of that name.
+    pub fn grants_of_token(
+        self: &Arc<Self>,
+        user: &Arc<str>,
+        vhost: &Arc<str>,
+        scopes: Arc<Scopes>,
+    ) -> Grants {
+        Grants::of_token(
+            Arc::clone(self),
+            Arc::clone(user),
+            Arc::clone(vhost),
+            scopes,
+        )
     }
 
     fn rights(&self, user: &str, vhost: &str) -> Rights {

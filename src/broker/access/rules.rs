@@ -44,6 +44,7 @@ impl Rules {
             permissions: entry.permissions.clone(),
             topics: entry.topics.values().cloned().collect(),
             impersonates: Rights::impersonation(&known.tags),
+            ..Rights::default()
         }
     }
 
