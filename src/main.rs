@@ -19,6 +19,7 @@ use harrier::server::Server;
 use harrier::server::auth;
 use harrier::server::oauth2::Verifier;
 use harrier::server::shared::Shared;
+use harrier::server::supervisor::{self, State};
 use harrier::server::tls::Certificates;
 use harrier::storage::{
     Inspection, LogStore, QueueReport, SegmentReport, StoreError, StoreOptions,
@@ -113,9 +114,11 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let shovels = Arc::clone(&api.shovels);
     shovels.start();
     announce(&ready_line(&api.listeners));
+    tell_supervisor(State::Ready);
     server
         .run(async {
             stop.await;
+            tell_supervisor(State::Stopping);
             // Clients of this broker, they end before it does.
             shovels.stop().await;
         })
@@ -233,6 +236,13 @@ fn open_certificates(config: &Config) -> Result<Option<Arc<Certificates>>, Failu
     let opened = Certificates::open(config.tls.clone());
     let opened = opened.map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(Some(Arc::new(opened)))
+}
+
+/// Tells a service manager, which may wait for it.
+fn tell_supervisor(state: State) {
+    if let Err(error) = supervisor::tell(state) {
+        tracing::warn!(%error, "cannot tell the service manager");
+    }
 }
 
 /// The one line on stdout that scripts wait for.

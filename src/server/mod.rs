@@ -37,6 +37,7 @@ mod seats;
 mod session;
 pub mod shared;
 mod stream;
+pub mod supervisor;
 mod tap;
 pub mod throttle;
 mod ticker;

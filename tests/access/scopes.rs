@@ -42,7 +42,7 @@ fn wildcards_stand_for_any_text() {
         ("a*b*c", "a--c--b", false),
         ("**", "x", true),
         ("*a*", "bbb", false),
-        ("é*", "été", false),
+        ("é*", "tété", false),
         ("é*é", "été", true),
         ("%2a", "*", true),
         ("%2a", "x", false),

@@ -2,10 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::tempdir;
 
 use crate::program::{Broker, harrier, run};
+
+/// How long anything may take before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn status_of_a_running_broker() {
@@ -133,4 +139,37 @@ fn a_directory_that_cannot_be_made_is_told() {
         path,
     ]));
     outcome.fails(1, &[path]);
+}
+
+/// A service of type `notify` is started once it says so (sd_notify(3)).
+#[test]
+fn a_service_manager_is_told_when_the_broker_serves() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = harrier(&["serve", "--amqp", "127.0.0.1:0", "--http", "off"]);
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .arg("--data-dir")
+        .arg(directory.path().join("data"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut broker = command.spawn().unwrap();
+    let told = || {
+        let mut text = [0; 64];
+        let len = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..len].to_vec()).unwrap()
+    };
+    assert_eq!(told(), "READY=1");
+    let kill = format!("kill -TERM {}", broker.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(told(), "STOPPING=1");
+    assert!(broker.wait().unwrap().success());
 }
