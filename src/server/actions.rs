@@ -10,12 +10,15 @@ use tokio::time::Instant;
 use super::attempts::Protocol;
 use super::auth::{self, Entry, Identity, Proof};
 use super::connection::ConnectionTask;
+use super::events::Origin;
 use super::oauth2::Token;
 use super::publish::Published;
 use super::roster::Opened;
 use super::session::{BadAck, Session, SessionLimits};
-use super::stream::Stream;
+use super::shared::Shared;
+use super::stream::Encryption;
 use super::tap::Tap;
+use crate::base::ids::ConnectionId;
 use crate::base::limits::AUTH_FAILURE_DELAY;
 use crate::base::tls::TlsOptions;
 use crate::broker::access::allowed;
@@ -83,21 +86,16 @@ impl ConnectionTask {
         let Some(session) = &mut self.session else {
             return match action {
                 Action::Authenticate { mechanism, login } => {
-                    let proof = proof(login, &self.stream, &self.shared.config.tls);
-                    let peer = self.peer.ip();
-                    let insider = self.shared.insider(self.id);
-                    let insider = insider.map(|user| Identity { user, token: None });
-                    let identity = insider
-                        .or_else(|| auth::log_in(&self.shared, Protocol::Amqp, &proof, peer).ok());
                     self.origin.encryption = self.stream.encryption();
+                    let identity = authenticate(&self.shared, self.id, &self.origin, &login);
+                    let user = match &identity {
+                        Ok(identity) => &identity.user.name,
+                        Err(claimed) => &**claimed,
+                    };
                     let herald = self.shared.vhosts.herald();
-                    let user = identity.as_ref().map(|identity| &*identity.user.name);
-                    self.origin.tell_login(
-                        herald,
-                        user.unwrap_or(proof.user()),
-                        mechanism,
-                        identity.is_some(),
-                    );
+                    self.origin
+                        .tell_login(herald, user, mechanism, identity.is_ok());
+                    let identity = identity.ok();
                     Verdict::Login {
                         mechanism,
                         identity,
@@ -145,10 +143,7 @@ impl ConnectionTask {
                 }
             }
             Action::UpdateSecret { secret, .. } => {
-                let holder = self.identity.as_ref();
-                let holder = holder.filter(|identity| identity.token.is_some());
-                let renewed = holder.map(|holder| auth::renew(&self.shared, holder, secret));
-                Verdict::UpdateSecret(renewed.transpose())
+                Verdict::UpdateSecret(renewed(&self.shared, self.identity.as_ref(), secret))
             }
             action => carry_out(session, action, &mut self.replies),
         }
@@ -395,17 +390,43 @@ impl ConnectionTask {
     }
 }
 
+/// Who logs in, or who he says he is if he can't.
+fn authenticate(
+    shared: &Shared,
+    id: ConnectionId,
+    origin: &Origin,
+    login: &Login<'_>,
+) -> Result<Identity, String> {
+    if let Some(user) = shared.insider(id) {
+        return Ok(Identity { user, token: None });
+    }
+    let proof = proof(login, origin.encryption.as_ref(), &shared.config.tls);
+    let found = auth::log_in(shared, Protocol::Amqp, &proof, origin.peer.ip());
+    found.map_err(|_| proof.user().to_owned())
+}
+
 /// What somebody who logs in has to show for himself.
-fn proof<'a>(login: Login<'a>, stream: &Stream, tls: &TlsOptions) -> Proof<'a> {
-    match login {
+fn proof<'a>(login: &Login<'a>, by: Option<&Encryption>, tls: &TlsOptions) -> Proof<'a> {
+    match *login {
         Login::Plain { user, password } => Proof::Password(user, password),
         Login::External => {
-            let shown = stream.encryption().and_then(|encryption| encryption.peer);
+            let shown = by.and_then(|encryption| encryption.peer.as_ref());
             let user = shown.and_then(|certificate| certificate.user(tls));
             user.map_or(Proof::Nothing, Proof::Certificate)
         }
         Login::Anonymous => Proof::Nothing,
     }
+}
+
+/// The token that takes the place of somebody's, if he has one.
+fn renewed(
+    shared: &Shared,
+    holder: Option<&Identity>,
+    secret: &[u8],
+) -> Result<Option<Arc<Token>>, Refusal> {
+    let holder = holder.filter(|identity| identity.token.is_some());
+    let token = holder.map(|holder| auth::renew(shared, holder, secret));
+    token.transpose()
 }
 
 /// Whether `units` go on with a `basic.ack` on `channel`.

@@ -23,7 +23,7 @@ const PROTOCOL: &str = "{0,9,1}";
 pub struct Origin {
     /// What it is called: `127.0.0.1:50834 -> 127.0.0.1:5672`.
     pub name: Arc<str>,
-    peer: SocketAddr,
+    pub(super) peer: SocketAddr,
     local: SocketAddr,
     /// When it was accepted, milliseconds since the Unix epoch.
     since: u64,

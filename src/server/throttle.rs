@@ -13,6 +13,8 @@
 //! refused as a whole either, as all who come through a proxy come from it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
+use std::mem;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -44,8 +46,6 @@ const NAME: Size = Size {
 };
 /// How long a login counts for who logged in.
 const KNOWN_MS: u64 = 24 * 60 * 60 * 1000;
-/// How often buckets that are empty are looked for, at most.
-const SWEEP_MS: u64 = 1000;
 
 /// What somebody can't choose at will: an address, or a network of IPv6, of which
 /// everybody has a whole one.
@@ -77,13 +77,56 @@ pub struct Throttle {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// When each bucket will be empty, milliseconds.
-    empty_at: HashMap<Key, u64, ahash::RandomState>,
+    empty_at: Recent<Key>,
     /// When who logged in, milliseconds.
-    known: HashMap<(Place, Name), u64, ahash::RandomState>,
-    swept_at: u64,
+    known: Recent<(Place, Name)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            empty_at: Recent::holding(LOGIN_FAILURES_REMEMBERED_MAX),
+            known: Recent::holding(LOGINS_REMEMBERED_MAX),
+        }
+    }
+}
+
+/// Times, of as many as there is room for: half of them may be what was written
+/// last, the others are those from before that. When it gets too much those go.
+#[derive(Debug)]
+struct Recent<K> {
+    young: HashMap<K, u64, ahash::RandomState>,
+    old: HashMap<K, u64, ahash::RandomState>,
+    half: usize,
+}
+
+impl<K: Copy + Eq + Hash> Recent<K> {
+    fn holding(most: usize) -> Self {
+        Self {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            half: most / 2,
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<u64> {
+        self.young.get(key).or_else(|| self.old.get(key)).copied()
+    }
+
+    fn set(&mut self, key: K, time: u64) {
+        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+            self.old = mem::take(&mut self.young);
+        }
+        self.young.insert(key, time);
+    }
+
+    fn remove(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
 }
 
 impl Throttle {
@@ -112,10 +155,7 @@ impl Throttle {
         let (place, name) = self.who(peer, user);
         let mut state = self.state.lock();
         state.empty_at.remove(&Key::Pair(place, name));
-        if state.known.len() >= LOGINS_REMEMBERED_MAX && !state.known.contains_key(&(place, name)) {
-            forget_one(&mut state.known);
-        }
-        state.known.insert((place, name), now_ms);
+        state.known.set((place, name), now_ms);
     }
 
     fn who(&self, peer: IpAddr, user: &str) -> (Place, Name) {
@@ -138,30 +178,9 @@ impl State {
     }
 
     fn fill(&mut self, key: Key, now_ms: u64) {
-        let is_new = !self.empty_at.contains_key(&key);
-        if is_new && self.empty_at.len() >= LOGIN_FAILURES_REMEMBERED_MAX {
-            self.make_room(now_ms);
-        }
-        let empty_at = self.empty_at.entry(key).or_default();
-        *empty_at = (*empty_at).max(now_ms) + key.size().empties_ms;
-    }
-
-    /// Forgets what doesn't count any more. Where that isn't enough, whatever it
-    /// is: those who guess from so many places are known by the name they try.
-    fn make_room(&mut self, now_ms: u64) {
-        if now_ms >= self.swept_at + SWEEP_MS {
-            self.swept_at = now_ms;
-            self.empty_at.retain(|_, empty_at| *empty_at > now_ms);
-        }
-        if self.empty_at.len() >= LOGIN_FAILURES_REMEMBERED_MAX {
-            forget_one(&mut self.empty_at);
-        }
-    }
-}
-
-fn forget_one<K: Copy + Eq + std::hash::Hash, V>(map: &mut HashMap<K, V, ahash::RandomState>) {
-    if let Some(any) = map.keys().next().copied() {
-        map.remove(&any);
+        let empty_at = self.empty_at.get(&key).unwrap_or_default();
+        let empty_at = empty_at.max(now_ms) + key.size().empties_ms;
+        self.empty_at.set(key, empty_at);
     }
 }
 
