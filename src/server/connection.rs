@@ -77,7 +77,6 @@ enum Written {
 /// The state of one connection's task.
 pub struct ConnectionTask {
     pub(super) id: ConnectionId,
-    pub(super) peer: SocketAddr,
     pub(super) origin: Origin,
     /// What others see of it.
     pub(super) view: Arc<ConnectionView>,
@@ -128,7 +127,6 @@ impl ConnectionTask {
         let handshake = Instant::now() + shared.config.handshake_timeout;
         Self {
             id,
-            peer,
             origin: Origin::new(&view),
             view,
             protocol: Connection::new(shared.settings(stream.is_encrypted())),

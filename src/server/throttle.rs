@@ -13,7 +13,7 @@
 //! refused as a whole either, as all who come through a proxy come from it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;

@@ -25,5 +25,6 @@ mod rates;
 #[path = "../server/transport.rs"]
 mod transport;
 mod origin;
+mod rates;
 mod ui;
 mod workbench;

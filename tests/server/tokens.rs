@@ -281,7 +281,7 @@ fn the_management_api_takes_tokens_over_tls() {
     let expected = json!({ "name": "ann", "tags": ["administrator"], "is_internal_user": false });
     assert_eq!(who, expected);
     assert_eq!(ask("/whoami", &bearer("")).status(), 401);
-    let mut vhosts = |scope| -> Vec<Value> {
+    let vhosts = |scope| -> Vec<Value> {
         let mut answer = ask("/vhosts", &bearer(scope));
         serde_json::from_reader(answer.body_mut().as_reader()).unwrap()
     };
