@@ -190,6 +190,8 @@ async fn serve(
     };
     let listeners = vec![listener("amqp", amqp), listener("http", http)];
     let api = Arc::new(Api::new(Arc::clone(&shared), listeners));
+    let shovels = Arc::clone(&api.shovels);
+    shovels.start();
     let (end, ended) = watch::channel(false);
     let answering = tokio::spawn(management.run(api, ended));
     ready.send((amqp, http, shared)).unwrap();
@@ -197,6 +199,7 @@ async fn serve(
         .run(async {
             // It stops as well when nobody can tell it to any more.
             let _told = stopped.await;
+            shovels.stop().await;
         })
         .await;
     drop(end);

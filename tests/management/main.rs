@@ -26,5 +26,6 @@ mod rates;
 mod transport;
 mod origin;
 mod rates;
+mod shovels;
 mod ui;
 mod workbench;

@@ -9,6 +9,8 @@
 //! No message passes through this process: it says what is to be done, looks on,
 //! and clears up. It may end at any time, the broker goes on; begun again it
 //! goes on from there, too.
+//!
+#![doc = include_str!("../../manual/migrate.md")]
 
 mod definitions;
 mod endpoint;

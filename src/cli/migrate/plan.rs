@@ -64,14 +64,14 @@ impl Queue {
     }
 
     /// The parameter of its shovel.
-    pub(super) fn parameter(&self, from: &Endpoint, once: bool) -> Value {
+    pub(super) fn parameter(&self, from: &Endpoint) -> Value {
         let to = Endpoint::here(&self.vhost);
         json!({ "value": {
             "src-protocol": "amqp091",
             "src-uri": from.of_vhost(&self.vhost),
             "src-queue": self.name,
             "src-predeclared": true,
-            "src-delete-after": if once { "queue-length" } else { "never" },
+            "src-delete-after": "never",
             "dest-protocol": "amqp091",
             "dest-uri": to,
             "dest-queue": self.name,
@@ -152,7 +152,7 @@ mod tests {
         let plan = Plan::of(&listed(), &[]);
         let queue = plan.moved().find(|queue| queue.name == "z").unwrap();
         let from = Endpoint::parse("amqp://u:p@old:1").unwrap();
-        let value = &queue.parameter(&from, false)["value"];
+        let value = &queue.parameter(&from)["value"];
         assert_eq!(value["src-uri"], "amqp://u:p@old:1/v");
         assert_eq!(value["dest-uri"], "amqp:///v");
         assert_eq!(value["src-queue"], value["dest-queue"]);

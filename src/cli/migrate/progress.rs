@@ -81,6 +81,11 @@ pub(super) struct Tally {
 impl Tally {
     /// Takes in another look.
     pub(super) fn note(&mut self, look: &Look) {
+        for (key, (before, last)) in &mut self.counts {
+            if !look.shovels.contains_key(key) {
+                *before += std::mem::take(last);
+            }
+        }
         for (key, shovel) in &look.shovels {
             // One that doesn't run shows no count.
             if shovel.reason.is_some() {
@@ -153,6 +158,15 @@ mod tests {
         let look = look(None);
         assert_eq!(look.left_of(queue), 5);
         assert!(look.shovel_of(queue).unwrap().reason.is_some());
+    }
+
+    #[test]
+    fn what_a_shovel_moved_that_was_taken_away_counts() {
+        let mut tally = Tally::default();
+        tally.note(&look(Some(5)));
+        tally.note(&Look::default());
+        tally.note(&look(Some(100)));
+        assert_eq!(tally.total(), 105);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(super) fn outcome(plan: &Plan, tally: &Tally, look: &Look, here: &Look) -> S
         "vhost", "queue", "type", "before", "moved", "left", "here", "",
     ]);
     for queue in &plan.queues {
-        let (left, moved) = (look.left_of(queue), tally.moved(queue));
+        let left = look.left_of(queue);
+        let moved = tally.moved(queue);
         let note = match queue.stays {
             Some(why) => Cell::text(&format!("stays: {why}")).toned(Tone::Odd),
             None if left > 0 => Cell::text("not empty").toned(Tone::Bad),

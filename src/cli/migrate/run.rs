@@ -1,7 +1,7 @@
 //! A migration from its beginning to its end.
 
-use std::collections::BTreeSet;
-use std::thread::sleep;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -78,9 +78,13 @@ fn of_source<T>(source: &Api, asked: Result<T, ApiError>) -> Result<T, Failure> 
     asked.map_err(|error| Failure::Failed(format!("the old broker {}: {error}", source.base())))
 }
 
+fn of_here<T>(here: &Api, asked: Result<T, ApiError>) -> Result<T, Failure> {
+    asked.map_err(|error| Failure::Failed(format!("the new broker {}: {error}", here.base())))
+}
+
 /// Takes away the shovels of earlier runs.
 fn stop(here: &Api) -> Result<(), Failure> {
-    let ours = ours(&here.get("/shovels")?);
+    let ours = ours(&of_here(here, here.get("/shovels"))?);
     for (vhost, name) in &ours {
         here.delete(&path(&["parameters", "shovel", vhost, name]), &[])?;
     }
@@ -112,7 +116,7 @@ impl Migration<'_> {
             .map(drop);
         }
         if let Some(definitions) = definitions {
-            self.here.post("/definitions", &definitions)?;
+            of_here(&self.here, self.here.post("/definitions", &definitions))?;
             print("definitions imported")?;
         }
         let mut tally = Tally::default();
@@ -136,7 +140,8 @@ impl Migration<'_> {
     fn look(&self) -> Result<Look, Failure> {
         let asked = self.source.get_with("/queues", &TOTALS);
         let queues = of_source(&self.source, asked)?;
-        Ok(Look::of(&queues, &self.here.get("/shovels")?))
+        let shovels = of_here(&self.here, self.here.get("/shovels"))?;
+        Ok(Look::of(&queues, &shovels))
     }
 
     /// Keeps shovels at work until nothing has come for long enough.
@@ -147,11 +152,10 @@ impl Migration<'_> {
         let mut last = (0, Instant::now());
         let mut rate = Rate::default();
         let mut told = BTreeSet::new();
-        let mut begun = BTreeSet::new();
         loop {
             let look = self.look()?;
             tally.note(&look);
-            self.set_shovels(&look, &mut begun)?;
+            self.set_shovels(&look)?;
             let moved = tally.total();
             let left: u64 = self.plan.moved().map(|queue| look.left_of(queue)).sum();
             let busy = self.plan.moved().filter(|queue| look.left_of(queue) > 0);
@@ -162,52 +166,41 @@ impl Migration<'_> {
             if moved != last.0 || left > 0 || pending > 0 {
                 last = (moved, Instant::now());
             }
+            let enough = |queue| tally.moved(queue) >= queue.messages || look.left_of(queue) == 0;
             let is_over = match self.command.once {
-                true => begun.len() == self.plan.moved().count() && look.shovels.is_empty(),
+                true => self.plan.moved().all(enough),
                 false => last.1.elapsed() >= quiet_for,
             };
             if is_over {
                 ticker.end();
                 return Ok(());
             }
-            sleep(PAUSE);
+            pause();
         }
     }
 
     /// Has a shovel for as many queues as may be moved at once, those with
     /// messages first. One whose queue is empty makes room if others wait.
-    fn set_shovels(
-        &self,
-        look: &Look,
-        begun: &mut BTreeSet<(String, String)>,
-    ) -> Result<(), Failure> {
+    fn set_shovels(&self, look: &Look) -> Result<(), Failure> {
         let most = usize::from(self.command.at_once);
-        let once = self.command.once;
-        let mut waiting: Vec<&Queue> = self
-            .plan
-            .moved()
-            .filter(|queue| look.shovel_of(queue).is_none())
-            .filter(|queue| !once || !begun.contains(&key(queue)))
-            .collect();
-        waiting.sort_by_key(|queue| std::cmp::Reverse(look.left_of(queue)));
+        let has_none = |queue: &&Queue| look.shovel_of(queue).is_none();
+        let mut waiting: Vec<_> = self.plan.moved().filter(has_none).collect();
+        waiting.sort_by_key(|queue| Reverse(look.left_of(queue)));
         let wanting = waiting.iter().filter(|queue| look.left_of(queue) > 0);
         let mut room = most.saturating_sub(look.shovels.len());
-        let mut short = wanting.count().saturating_sub(room);
-        for queue in self.plan.moved().filter(|_| !once) {
-            let idle = |queue| {
-                let shovel = look.shovel_of(queue);
-                shovel.is_some_and(|shovel| shovel.pending == 0) && look.left_of(queue) == 0
-            };
-            if short > 0 && idle(queue) {
-                self.clear(queue)?;
-                (short, room) = (short - 1, room + 1);
-            }
+        let short = wanting.count().saturating_sub(room);
+        let idle = self.plan.moved().filter(|queue| {
+            let shovel = look.shovel_of(queue);
+            shovel.is_some_and(|shovel| shovel.pending == 0) && look.left_of(queue) == 0
+        });
+        for queue in idle.take(short) {
+            self.clear(queue)?;
+            room += 1;
         }
         for queue in waiting.into_iter().take(room) {
             let shovel = path(&["parameters", "shovel", &queue.vhost, &queue.shovel()]);
-            let set = self.here.put(&shovel, &queue.parameter(&self.from, once));
+            let set = self.here.put(&shovel, &queue.parameter(&self.from));
             set.map_err(|error| error.about(format!("the shovel of queue '{}'", queue.name)))?;
-            begun.insert(key(queue));
         }
         Ok(())
     }
@@ -249,7 +242,10 @@ impl Migration<'_> {
         }
         let began = Instant::now();
         while began.elapsed() < END_PATIENCE {
-            let look = Look::of(&Value::Null, &self.here.get("/shovels")?);
+            let look = Look::of(
+                &Value::Null,
+                &of_here(&self.here, self.here.get("/shovels"))?,
+            );
             tally.note(&look);
             let mut left = self
                 .plan
@@ -258,7 +254,7 @@ impl Migration<'_> {
             if left.next().is_none() {
                 break;
             }
-            sleep(PAUSE);
+            pause();
         }
         Ok(())
     }
@@ -275,9 +271,9 @@ impl Migration<'_> {
     /// Counts once more and says how it came out.
     fn conclude(&self, tally: &Tally) -> Result<(), Failure> {
         let look = self.look()?;
-        let here = Look::of(&self.here.get_with("/queues", &TOTALS)?, &Value::Null);
+        let queues = self.here.get_with("/queues", &TOTALS);
+        let here = Look::of(&of_here(&self.here, queues)?, &Value::Null);
         print(&report::outcome(&self.plan, tally, &look, &here))?;
-        print(&format!("{} messages moved", tally.total()))?;
         let clients = self.clients_left()?;
         if !clients.is_empty() {
             print(&report::list(
@@ -320,14 +316,19 @@ impl Migration<'_> {
     }
 }
 
-fn key(queue: &Queue) -> (String, String) {
-    (queue.vhost.clone(), queue.name.clone())
+/// Waits before another look.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the only thread there is has nothing else to do"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 /// Messages a second, over the last few looks.
 #[derive(Debug, Default)]
 struct Rate {
-    looks: std::collections::VecDeque<(u64, Duration)>,
+    looks: VecDeque<(u64, Duration)>,
 }
 
 impl Rate {
