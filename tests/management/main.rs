@@ -20,12 +20,11 @@ mod listing;
 mod messages;
 mod metrics;
 mod objects;
-mod rates;
-#[allow(dead_code, reason = "shared with the tests of the server")]
-#[path = "../server/transport.rs"]
-mod transport;
 mod origin;
 mod rates;
 mod shovels;
+#[allow(dead_code, reason = "shared with the tests of the server")]
+#[path = "../server/transport.rs"]
+mod transport;
 mod ui;
 mod workbench;
