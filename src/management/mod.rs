@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The HTTP API is RabbitMQ's (`management-api`). A file here has the routes of
-//! one kind of thing, its handlers and its JSON; [`routes::api`] puts the files
+//! one kind of thing, its handlers and its JSON; [`routes`] puts the files
 //! together. Handlers keep nothing: each looks at the live broker, lets go of
 //! what it looked at, and only then writes JSON.
 

@@ -1,4 +1,4 @@
-//! All routes. A file with routes of its own adds itself to [`api`].
+//! All routes. A file with routes of its own adds itself to `api`.
 
 use std::sync::Arc;
 

@@ -81,7 +81,7 @@ impl Api {
         &self.user
     }
 
-    /// What is at `path` (from [`path`](super::path), so `/queues/%2F/orders`).
+    /// What is at `path` (from [`path`](super::path()), so `/queues/%2F/orders`).
     ///
     /// # Errors
     /// No answer, a refusal, or an answer that isn't JSON.

@@ -35,7 +35,7 @@ use super::api::Access;
     queues have been empty for --quiet-for seconds. Ended before, the shovels go on\n\
     in the broker; run it again to look on, or with --stop to take them away.")]
 pub struct MigrateCommand {
-    /// The old broker, as this one can reach it: amqp[s]://user:password@host[:port]
+    /// The old broker, as this one can reach it: amqp://user:password@host:port, or amqps
     #[arg(long, value_name = "URI")]
     from: String,
     /// The old broker's management API [default user: the one of --from]

@@ -1,6 +1,6 @@
 //! How fast counters move, now and over the last day.
 //!
-//! Every [`SAMPLE_INTERVAL`] all counters are read and what has changed since
+//! Every five seconds all counters are read and what has changed since
 //! is put down. An object whose counters never moved has nothing here; one that
 //! is idle again keeps some 500 octets; one that is busy some 2 KB, the whole
 //! [`RATES_BYTES_MAX`] at most: where that isn't enough, less far back is kept.
