@@ -29,6 +29,9 @@ const JOBS: Kind = Kind {
 
 /// Lists replays and drops.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    harrier dlq jobs\n  \
+    harrier dlq jobs --format json")]
 pub(super) struct JobsCommand {
     #[command(flatten)]
     listing: Listing,
@@ -44,6 +47,8 @@ impl JobsCommand {
 
 /// Ends a job.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    harrier dlq cancel 3")]
 pub(super) struct CancelCommand {
     /// The job's id
     id: String,
@@ -61,6 +66,8 @@ impl CancelCommand {
 
 /// Goes on with a job.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    harrier dlq resume 3")]
 pub(super) struct ResumeCommand {
     /// The job's id
     id: String,
