@@ -14,6 +14,7 @@
 pub mod access;
 mod api;
 pub mod arguments;
+mod attempts;
 pub mod audit;
 mod bindings;
 pub mod body;

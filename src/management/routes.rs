@@ -9,9 +9,9 @@ use axum::middleware::from_fn;
 use super::api::Api;
 use super::reply::ApiError;
 use super::{
-    bindings, channels, connections, consumers, definition_routes, exchanges, features, front,
-    health, limits, maintenance, messages, metrics, nodes, overview, parameter_routes, permissions,
-    policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami, workbench,
+    attempts, bindings, channels, connections, consumers, definition_routes, exchanges, features,
+    front, health, limits, maintenance, messages, metrics, nodes, overview, parameter_routes,
+    permissions, policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami, workbench,
 };
 use crate::base::limits::HTTP_BODY_MAX;
 
@@ -21,6 +21,7 @@ pub type Routes = Router<Arc<Api>>;
 /// All that is below `/api`.
 fn api() -> Routes {
     Router::new()
+        .merge(attempts::routes())
         .merge(bindings::routes())
         .merge(channels::routes())
         .merge(connections::routes())

@@ -164,3 +164,35 @@ fn beside_the_management_api_metrics_are_for_those_who_may_see_everything() {
         assert_eq!(answer.status, status, "{path} {token}");
     }
 }
+
+#[test]
+fn logins_are_counted_by_protocol_and_source() {
+    let broker = Broker::start();
+    let node = broker.json("/overview")["node"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/auth/attempts/{node}");
+    broker.delete(&path).is(204, "");
+    broker.ask("nobody", "GET", "/whoami", "");
+    let rows = broker.json(&path);
+    assert_eq!(rows[0]["protocol"], "http");
+    assert_eq!(rows[0]["auth_attempts_failed"], 1);
+    assert_eq!(rows[0]["auth_attempts_succeeded"], 1);
+    let sources = broker.json(&format!("{path}/source"));
+    let nobody = sources
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["username"] == "nobody");
+    assert_eq!(nobody.unwrap()["remote_address"], "127.0.0.1");
+    assert_eq!(nobody.unwrap()["auth_attempts_failed"], 1);
+    assert_eq!(broker.get("/auth/attempts/elsewhere").status, 404);
+    let samples = samples(&page(&broker, "/metrics"));
+    let failed = "rabbitmq_auth_attempts_failed_total{protocol=\"http\"}";
+    assert_eq!(samples[failed], 1.0);
+    assert_eq!(
+        samples["rabbitmq_auth_attempts_total{protocol=\"amqp091\"}"],
+        0.0
+    );
+}

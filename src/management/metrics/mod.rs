@@ -120,6 +120,7 @@ fn common(
     let shared = &api.shared;
     node::resources(page, api);
     node::alarms(page, api);
+    node::logins(page, api);
     let open = channels.iter().filter(|(_, row)| row.is_open);
     let there = queues.iter().filter(|(_, row)| !row.is_past).count();
     let consumers = queues.iter().map(|(_, row)| row.status.counts.consumers);

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::page::{Labels, Page};
 use crate::management::api::Api;
+use crate::server::attempts::{Protocol, Tally};
 use crate::server::shared::COMPATIBLE_VERSION;
 
 /// What `rabbitmq_endpoint` says on a page.
@@ -149,6 +150,31 @@ pub fn churn(page: &mut Page, api: &Api, (channels, consumers, queues): (u64, u6
         ("queues_deleted_total", "Queues deleted", deleted),
     ] {
         page.counter(name, help, &one(count));
+    }
+}
+
+/// Who tried to log in, and whether it worked.
+pub fn logins(page: &mut Page, api: &Api) {
+    let tallies = Protocol::ALL.map(|protocol| (protocol, api.shared.attempts.tally(protocol)));
+    let counters: [(&str, &str, fn(&Tally) -> u64); 3] = [
+        ("auth_attempts_total", "Logins tried", |tally| {
+            tally.succeeded + tally.failed
+        }),
+        (
+            "auth_attempts_succeeded_total",
+            "Those that worked",
+            |tally| tally.succeeded,
+        ),
+        ("auth_attempts_failed_total", "Those that didn't", |tally| {
+            tally.failed
+        }),
+    ];
+    for (name, help, of) in counters {
+        let samples = tallies.each_ref().map(|(protocol, tally)| {
+            let labels = Labels::of(&[("protocol", protocol.name())]);
+            (labels, of(tally) as f64)
+        });
+        page.counter(name, help, &samples);
     }
 }
 
