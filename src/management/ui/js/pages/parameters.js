@@ -1,13 +1,14 @@
 // Shovels, and the other parameters that parts of the broker are set up by.
 import { html } from '../ui.js';
 import { useCell } from '../cell.js';
-import { get, getIfThere, path, put, remove } from '../api.js';
+import { get, getIfThere, path, put, remove, request } from '../api.js';
 import { useLive } from '../live.js';
 import { hasTag } from '../session.js';
 import { vhost } from '../settings.js';
-import { ActionForm, Choice, Empty, Field, Folded, Panel, Waiting, When, confirm, openDialog } from '../parts.js';
+import { ActionButton, ActionForm, Choice, Empty, Field, Folded, Panel, Waiting, When, confirm, openDialog } from '../parts.js';
 import { ShortTable, Table } from '../table.js';
 import { scoped } from '../frame.js';
+import { compact } from '../format.js';
 import { VhostChoice } from './common.js';
 
 const TONES = { running: 'good', starting: 'warn', terminated: 'bad', blocked: 'warn' };
@@ -35,7 +36,15 @@ function end(value, side) {
   return `${what === undefined ? '' : `${what} at `}${withoutPassword([value[`${side}-uri`]].flat()[0])}`;
 }
 
+/** Messages still to be moved; a shovel without an end has no such number. */
+const left = (remaining) => (remaining === 'unlimited' ? 'no end' : compact(remaining));
+
 function Shovels({ shovels, parameters, reload }) {
+  const restart = async ({ name, vhost: in_ }) => {
+    await request('PUT', `/shovels/vhost${path(in_, name)}/restart`);
+    reload();
+    return `${name} begins anew`;
+  };
   const stateOf = (parameter) => (shovels ?? []).find(({ name, vhost: in_ }) => name === parameter.name && in_ === parameter.vhost);
   const drop = ({ name, vhost: in_ }) => confirm({
     title: `Delete shovel ${name}?`, label: 'Delete shovel', text: 'It stops at once; messages it has not moved stay where they are.',
@@ -49,11 +58,14 @@ function Shovels({ shovels, parameters, reload }) {
     { key: 'name', title: 'Name', cls: 'name', cell: (shovel) => shovel.name }, { key: 'vhost', title: 'Virtual host', cell: (shovel) => shovel.vhost },
     { key: 'state', title: 'State', cell: (shovel) => {
       const state = stateOf(shovel);
-      return html`<span class=${`tag ${TONES[state?.state] ?? ''}`} title=${state?.reason}>${state?.state ?? 'unknown'}</span>${state?.reason && html`<br /><small class="muted">${state.reason}</small>`}`;
+      const now = state?.blocked_status === 'blocked' ? 'blocked' : state?.state;
+      return html`<span class=${`tag ${TONES[now] ?? ''}`}>${now ?? 'unknown'}</span>${state?.reason && html`<br /><small class="muted">${state.reason}</small>`}`;
     } },
     { key: 'from', title: 'From', cls: 'name', cell: ({ value }) => end(value, 'src') }, { key: 'to', title: 'To', cls: 'name', cell: ({ value }) => end(value, 'dest') },
+    { key: 'moved', title: 'Moved', num: true, cell: (shovel) => compact(stateOf(shovel)?.forwarded) },
+    { key: 'left', title: 'Left', num: true, cell: (shovel) => left(stateOf(shovel)?.remaining) },
     { key: 'since', title: 'Since', cell: (shovel) => html`<${When} at=${stateOf(shovel)?.timestamp} />` },
-    hasTag('policymaker') && { key: 'acts', title: html`<span class="visually-hidden">Actions</span>`, cls: 'num', cell: (shovel) => html`<button type="button" class="plain small danger" onClick=${() => drop(shovel)}>Delete</button>` },
+    hasTag('policymaker') && { key: 'acts', title: html`<span class="visually-hidden">Actions</span>`, cls: 'num', cell: (shovel) => html`<${ActionButton} class="plain small" run=${() => restart(shovel)}>Restart<//><button type="button" class="plain small danger" onClick=${() => drop(shovel)}>Delete</button>` },
   ].filter(Boolean);
   return html`<${Panel} title="Shovels" flush>${parameters.length
     ? html`<${Table} label="Shovels" columns=${columns} rows=${parameters} keyOf=${(shovel) => `${shovel.vhost} ${shovel.name}`} />`
