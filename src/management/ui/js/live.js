@@ -15,8 +15,9 @@ export function reloadAll() {
  * Calls `load(signal)` now and then every so often, while the page can be seen.
  * Answers `{ data, error, reload }`; old data stay while a later look fails.
  * `key` names what is looked at: when it changes, what was there before is dropped.
+ * `pace`: what costs the broker more is looked at so many times less often.
  */
-export function useLive(load, key, { once = false } = {}) {
+export function useLive(load, key, { once = false, pace = 1 } = {}) {
   const every = useCell(refresh);
   const [state, setState] = useState({ key, data: null, error: null });
   const latest = useRef(load);
@@ -54,13 +55,13 @@ export function useLive(load, key, { once = false } = {}) {
     if (once || !every) return undefined;
     // An answer that takes longer than the time between two looks is waited for, not asked for anew.
     const wake = () => document.hidden || abort.current || look();
-    const timer = setInterval(wake, every);
+    const timer = setInterval(wake, every * pace);
     document.addEventListener('visibilitychange', wake);
     return () => {
       clearInterval(timer);
       document.removeEventListener('visibilitychange', wake);
     };
-  }, [look, every, once]);
+  }, [look, every, once, pace]);
 
   const current = state.key === key ? state : { data: null, error: null };
   return { data: current.data, error: current.error, reload: look };

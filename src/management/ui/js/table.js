@@ -62,8 +62,10 @@ export function usePages(target, { sort: first = 'name', reverse: firstReverse =
   const size = SIZES.includes(Number(asked.size)) ? Number(asked.size) : 100;
   const name = asked.q ?? '';
   const regex = asked.regex === '1';
+  // The order by name is the broker's own: unless asked to, it needn't sort all there are.
+  const sorted = asked.sort || first !== 'name' ? { sort: order.by, sort_reverse: order.reverse } : {};
   const full = target + query({
-    page, page_size: size, name, use_regex: regex, sort: order.by, sort_reverse: order.reverse, columns: columns?.join(','), pagination: true, ...extra,
+    page, page_size: size, name, use_regex: regex, ...sorted, columns: columns?.join(','), pagination: true, ...extra,
   });
   const live = useLive(async (signal) => {
     const answer = await get(full, { signal });

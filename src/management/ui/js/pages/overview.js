@@ -28,18 +28,19 @@ export function Overview() {
   const target = `/overview${query(historyQuery(seconds))}`;
   const longest = scoped('queues', chosen) + query({ page: 1, page_size: 50, sort: 'messages_ready', sort_reverse: true, columns: QUEUE_FIELDS, pagination: true });
   const { data, error, reload } = useLive(async (signal) => {
-    const [overview, nodes, queues] = await Promise.all([
-      get(target, { signal }),
-      hasTag('monitoring') ? getIfThere('/nodes', { signal }) : null,
-      get(longest, { signal }),
-    ]);
-    return { overview, nodes, queues: queues.items ?? queues };
-  }, `${target} ${chosen}`);
+    const [overview, nodes] = await Promise.all([get(target, { signal }), hasTag('monitoring') ? getIfThere('/nodes', { signal }) : null]);
+    return { overview, nodes };
+  }, target);
+  const { data: found } = useLive(async (signal) => {
+    const answer = await get(longest, { signal });
+    return answer.items ?? answer;
+  }, longest, { pace: 3 });
   const stats = data?.overview.message_stats ?? (data ? {} : null);
   const flow = useSeries(stats, FLOW, 'rate', seconds);
   const lengths = useSeries(data?.overview.queue_totals ?? null, LENGTHS, 'level', seconds);
   if (!data) return html`<${Waiting} error=${error} retry=${reload} />`;
-  const { overview, nodes, queues } = data;
+  const { overview, nodes } = data;
+  const queues = found ?? [];
   return html`
     <${Figures} overview=${overview} />
     <${Attention} queues=${queues} />
@@ -53,7 +54,7 @@ export function Overview() {
     </div>
     ${nodes && html`<${Nodes} nodes=${nodes} />`}
     <div class="columns">
-      <${Longest} queues=${queues} />
+      ${found ? html`<${Longest} queues=${queues} />` : html`<${Panel} title="Longest queues"><${Waiting} /><//>`}
       <${Listeners} overview=${overview} />
     </div>`;
 }
