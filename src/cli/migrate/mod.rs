@@ -41,8 +41,8 @@ pub struct MigrateCommand {
     /// The old broker's management API [default user: the one of --from]
     #[arg(long, value_name = "URL")]
     management: String,
-    /// The management API of the broker to move to; as --url
-    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    /// The management API of the broker to move to; comes before --url
+    #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Move only what is in this virtual host; may be given more than once
     #[arg(long = "queue-vhost", value_name = "NAME")]
