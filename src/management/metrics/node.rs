@@ -153,10 +153,13 @@ pub fn churn(page: &mut Page, api: &Api, (channels, consumers, queues): (u64, u6
     }
 }
 
+/// A counter of logins: its name, what it is, and how it comes from a tally.
+type OfLogins = (&'static str, &'static str, fn(&Tally) -> u64);
+
 /// Who tried to log in, and whether it worked.
 pub fn logins(page: &mut Page, api: &Api) {
     let tallies = Protocol::ALL.map(|protocol| (protocol, api.shared.attempts.tally(protocol)));
-    let counters: [(&str, &str, fn(&Tally) -> u64); 3] = [
+    let counters: [OfLogins; 3] = [
         ("auth_attempts_total", "Logins tried", |tally| {
             tally.succeeded + tally.failed
         }),
