@@ -24,6 +24,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::api::Api;
+use super::audited::Actor;
 use super::reply::ApiError;
 use crate::broker::access::{ADMINISTRATOR, Grants};
 use crate::broker::queue::Queue;
@@ -130,9 +131,13 @@ impl FromRequestParts<Arc<Api>> for Acting {
             (None, None) => return Err(ApiError::wrong_credentials()),
         };
         let found = log_in(&api.shared, Protocol::Http, &proof, peer.ip());
+        let identity = found.map_err(refused)?;
+        if let Some(actor) = parts.extensions.get::<Actor>() {
+            actor.tell(&identity.user.name);
+        }
         Ok(Self {
             shared: Arc::clone(&api.shared),
-            identity: found.map_err(refused)?,
+            identity,
         })
     }
 }

@@ -124,6 +124,8 @@ fn event(act: &'static str) -> &'static str {
         "drop" => "audit.drop",
         "import" => "audit.import",
         "export" => "audit.export",
+        "change" => "audit.change",
+        "delete" => "audit.delete",
         _ => "audit.other",
     }
 }

@@ -16,6 +16,7 @@ mod api;
 pub mod arguments;
 mod attempts;
 pub mod audit;
+mod audited;
 mod bindings;
 pub mod body;
 mod channels;

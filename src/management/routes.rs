@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 
 use super::api::Api;
 use super::reply::ApiError;
 use super::{
-    attempts, bindings, channels, connections, consumers, definition_routes, exchanges, features,
-    front, health, limits, maintenance, messages, metrics, nodes, overview, parameter_routes,
-    permissions, policies, queues, shovels, ui, users, vhost_routes, vhosts, whoami, workbench,
+    attempts, audited, bindings, channels, connections, consumers, definition_routes, exchanges,
+    features, front, health, limits, maintenance, messages, metrics, nodes, overview,
+    parameter_routes, permissions, policies, queues, shovels, ui, users, vhost_routes, vhosts,
+    whoami, workbench,
 };
 use crate::base::limits::HTTP_BODY_MAX;
 
@@ -64,6 +65,7 @@ pub fn all(api: &Arc<Api>) -> Router {
         .merge(metrics::routes())
         .merge(ui::routes())
         .layer(DefaultBodyLimit::max(HTTP_BODY_MAX))
+        .layer(from_fn_with_state(Arc::clone(api), audited::note))
         .with_state(Arc::clone(api));
     // Around the routes, not of them: what is in front may change the path.
     Router::new()

@@ -87,19 +87,7 @@ impl ConnectionTask {
             return match action {
                 Action::Authenticate { mechanism, login } => {
                     self.origin.encryption = self.stream.encryption();
-                    let identity = authenticate(&self.shared, self.id, &self.origin, &login);
-                    let user = match &identity {
-                        Ok(identity) => &identity.user.name,
-                        Err(claimed) => &**claimed,
-                    };
-                    let herald = self.shared.vhosts.herald();
-                    self.origin
-                        .tell_login(herald, user, mechanism, identity.is_ok());
-                    let identity = identity.ok();
-                    Verdict::Login {
-                        mechanism,
-                        identity,
-                    }
+                    log_in(&self.shared, self.id, &mut self.origin, mechanism, &login)
                 }
                 Action::Open { vhost } => {
                     let Some(identity) = &self.identity else {
@@ -387,6 +375,26 @@ impl ConnectionTask {
         let at = if delay { now + AUTH_FAILURE_DELAY } else { now };
         self.timer.as_mut().reset(at);
         self.drop_at = Some(at);
+    }
+}
+
+/// Finds out who logs in, and tells whoever wants to know.
+fn log_in(
+    shared: &Shared,
+    id: ConnectionId,
+    origin: &mut Origin,
+    mechanism: &'static str,
+    login: &Login<'_>,
+) -> Verdict {
+    let found = authenticate(shared, id, origin, login);
+    let user = match &found {
+        Ok(identity) => &identity.user.name,
+        Err(claimed) => &**claimed,
+    };
+    origin.tell_login(shared.vhosts.herald(), user, mechanism, found.is_ok());
+    Verdict::Login {
+        mechanism,
+        identity: found.ok(),
     }
 }
 

@@ -133,7 +133,9 @@ pub fn log_in(
     let user = proof.user();
     let now = shared.now().unix_ms;
     // A token can't be guessed, nor can a certificate.
-    let guessed = matches!(proof, Proof::Password(_, secret) if !Verifier::is_token(secret));
+    let takes_tokens = shared.verifier.is_some();
+    let guessed = matches!(proof, Proof::Password(_, secret)
+        if !(takes_tokens && Verifier::is_token(secret)));
     let wait = shared.throttle.wait(peer, user, now);
     let wait = wait.filter(|_| guessed);
     let found = match wait {

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod accounts;
 mod administration;
 mod broker;
 #[allow(dead_code, reason = "shared with the tests of the server")]

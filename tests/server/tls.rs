@@ -59,8 +59,7 @@ fn enter(client: &mut Client, mechanism: &str, response: &[u8]) -> Said {
 /// Whether the broker doesn't as much as greet.
 fn is_refused(client: &mut Client) -> bool {
     client.try_write(&encode::PROTOCOL_HEADER).is_err()
-        || client.try_said().is_ok_and(|said| said == Said::HungUp)
-        || client.try_said().is_err()
+        || client.try_said().map_or(true, |said| said == Said::HungUp)
 }
 
 const OPENED: Said = Said::Other(0, (10, 41));
