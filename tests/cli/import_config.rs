@@ -18,6 +18,8 @@ const CONTAINER: &str = "\
 loopback_users.guest = false
 listeners.tcp.default = 5672
 management.tcp.port = 15672
+prometheus.tcp.port = 15692
+prometheus.tcp.ip = 10.0.0.1
 log.console = true
 log.console.level = debug
 default_pass = hunter#2
@@ -118,6 +120,7 @@ default_user = 'shop'
 http = '0.0.0.0:15672'
 log = 'debug'
 loopback_users = []
+prometheus = '10.0.0.1:15692'
 ";
     let expected: toml::Table = expected.parse().unwrap();
     assert_eq!(settings(CONTAINER), expected);
@@ -215,6 +218,26 @@ fn encryption_stays_encryption() {
         "management.ssl.keyfile",
     ];
     assert_eq!(keys, expected);
+}
+
+#[test]
+fn tokens_are_taken_as_before() {
+    let set = settings(
+        "auth_oauth2.resource_server_id = shop\n\
+         auth_oauth2.issuer = https://login.example/realms/shop\n\
+         auth_oauth2.verify_aud = false\n\
+         auth_oauth2.signing_keys.key-1 = /etc/rabbitmq/key-1.pem\n\
+         auth_oauth2.algorithms.1 = RS256\n\
+         auth_oauth2.algorithms.2 = ES256\n",
+    );
+    let options = set["auth_oauth2"].as_table().unwrap();
+    assert_eq!(options["resource_server_id"].as_str(), Some("shop"));
+    assert_eq!(options["verify_aud"].as_bool(), Some(false));
+    assert_eq!(options["algorithms"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        options["signing_keys"]["key-1"].as_str(),
+        Some("/etc/rabbitmq/key-1.pem")
+    );
 }
 
 #[test]

@@ -7,6 +7,10 @@ use super::value::{self, Converted};
 pub(super) enum Meaning {
     /// It sets this key, by way of the function.
     Sets(&'static str, fn(&str) -> Converted),
+    /// It adds to this list.
+    Lists(&'static str),
+    /// It sets a name of this table, which stands behind the key's own.
+    Names(&'static str),
     /// It is part of something made of several keys.
     Part(Part),
     /// It is so in Harrier without being said.
@@ -36,6 +40,10 @@ pub(super) enum Part {
     ManagementTlsPort,
     /// `management.ssl.certfile` and `keyfile`, which serve AMQP here, too.
     ManagementTlsFile,
+    /// `prometheus.tcp.ip`.
+    PrometheusIp,
+    /// `prometheus.tcp.port`.
+    PrometheusPort,
     /// `ssl_options.versions.N`.
     TlsVersion,
     /// `auth_mechanisms.N`.
@@ -65,7 +73,7 @@ pub(super) fn meaning(key: &str) -> Option<Meaning> {
 /// Every key that a row sets.
 pub fn targets() -> impl Iterator<Item = &'static str> {
     let rows = ROWS.iter().filter_map(|(_, meaning)| match meaning {
-        Meaning::Sets(key, _) => Some(*key),
+        Meaning::Sets(key, _) | Meaning::Lists(key) | Meaning::Names(key) => Some(*key),
         _ => None,
     });
     rows.chain([
@@ -76,13 +84,14 @@ pub fn targets() -> impl Iterator<Item = &'static str> {
         "http",
         "https",
         "loopback_users",
+        "prometheus",
         "ssl_options.versions",
     ])
 }
 
 type Row = (&'static [&'static str], Meaning);
 
-use Meaning::{Always, AlwaysIf, Nothing, Part as PartOf, Sets};
+use Meaning::{Always, AlwaysIf, Lists, Names, Nothing, Part as PartOf, Sets};
 
 /// The first row that matches counts. `family.**` is every key below it.
 const ROWS: &[Row] = &[
@@ -158,19 +167,16 @@ const ROWS: &[Row] = &[
     ),
     (&["auth_mechanisms.**"], PartOf(Part::Mechanism)),
     (
-        &[
-            "auth_backends.1",
-            "auth_backends.1.authn",
-            "auth_backends.1.authz",
-        ],
-        AlwaysIf(
-            &["internal", "rabbit_auth_backend_internal"],
-            "users are Harrier's own",
-        ),
-    ),
-    (
         &["auth_backends.**"],
-        Nothing("users are Harrier's own; there is no second place to look"),
+        AlwaysIf(
+            &[
+                "internal",
+                "rabbit_auth_backend_internal",
+                "oauth2",
+                "rabbit_auth_backend_oauth2",
+            ],
+            "users are Harrier's own, or those of tokens where auth_oauth2 says which",
+        ),
     ),
     (
         &["auth_ldap.**"],
@@ -549,11 +555,105 @@ const ROWS: &[Row] = &[
         &["management.**", "http_dispatch.**"],
         Nothing("the management API has no such setting"),
     ),
+    (&["prometheus.tcp.port"], PartOf(Part::PrometheusPort)),
+    (&["prometheus.tcp.ip"], PartOf(Part::PrometheusIp)),
+    (
+        &["prometheus.path"],
+        AlwaysIf(&["/metrics"], "metrics are at /metrics"),
+    ),
+    (
+        &["prometheus.return_per_object_metrics"],
+        AlwaysIf(
+            &["false"],
+            "metrics of each queue are at /metrics/per-object",
+        ),
+    ),
+    (
+        &["prometheus.authentication.enabled"],
+        AlwaysIf(
+            &["false"],
+            "whoever can connect may read metrics; those beside the management API ask for a login",
+        ),
+    ),
     (
         &["prometheus.**"],
-        Nothing("metrics aren't served apart from the management API"),
+        Nothing(
+            "metrics are served as they are, without TLS; beside the management API also with it",
+        ),
     ),
-    (&["auth_oauth2.**"], Nothing("tokens aren't taken")),
+    // Tokens.
+    (
+        &["auth_oauth2.resource_server_id"],
+        Sets("auth_oauth2.resource_server_id", value::text),
+    ),
+    (
+        &["auth_oauth2.scope_prefix"],
+        Sets("auth_oauth2.scope_prefix", value::text),
+    ),
+    (
+        &["auth_oauth2.verify_aud"],
+        Sets("auth_oauth2.verify_aud", value::flag),
+    ),
+    (
+        &["auth_oauth2.issuer"],
+        Sets("auth_oauth2.issuer", value::text),
+    ),
+    (
+        &["auth_oauth2.jwks_url", "auth_oauth2.jwks_uri"],
+        Sets("auth_oauth2.jwks_url", value::text),
+    ),
+    (
+        &["auth_oauth2.https.cacertfile"],
+        Sets("auth_oauth2.https_cacertfile", value::text),
+    ),
+    (
+        &["auth_oauth2.default_key"],
+        Sets("auth_oauth2.default_key", value::text),
+    ),
+    (
+        &["auth_oauth2.additional_scopes_key"],
+        Sets("auth_oauth2.additional_scopes_key", value::text),
+    ),
+    (
+        &["auth_oauth2.algorithms", "auth_oauth2.algorithms.**"],
+        Lists("auth_oauth2.algorithms"),
+    ),
+    (
+        &[
+            "auth_oauth2.preferred_username_claims",
+            "auth_oauth2.preferred_username_claims.**",
+        ],
+        Lists("auth_oauth2.preferred_username_claims"),
+    ),
+    (
+        &["auth_oauth2.signing_keys.**"],
+        Names("auth_oauth2.signing_keys"),
+    ),
+    (
+        &["auth_oauth2.scope_aliases.**"],
+        Names("auth_oauth2.scope_aliases"),
+    ),
+    (
+        &[
+            "auth_oauth2.https.peer_verification",
+            "auth_oauth2.https.verify",
+        ],
+        AlwaysIf(
+            &["verify_peer"],
+            "the server of the keys has to prove who it is",
+        ),
+    ),
+    (
+        &["auth_oauth2.require_exp"],
+        AlwaysIf(
+            &["true"],
+            "whether tokens without an end are taken isn't chosen",
+        ),
+    ),
+    (
+        &["auth_oauth2.**"],
+        Nothing("there is one issuer of tokens, found by its issuer or jwks_url"),
+    ),
     // Other protocols, plugins.
     (&["mqtt.**", "web_mqtt.**"], Nothing("MQTT isn't spoken")),
     (&["stomp.**", "web_stomp.**"], Nothing("STOMP isn't spoken")),

@@ -47,6 +47,8 @@ struct Parts {
     management: Endpoint,
     management_tls: Endpoint,
     management_files: Vec<Entry>,
+    prometheus: Endpoint,
+    lists: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// An address given by two keys.
@@ -98,6 +100,11 @@ impl Translation {
                 Ok(value) => self.set(key, value, entry),
                 Err(why) => self.without(entry, &why),
             },
+            Meaning::Lists(key) => {
+                let list = self.parts.lists.entry(key).or_default();
+                list.push(entry.value.clone());
+            }
+            Meaning::Names(table) => self.name(table, entry),
             Meaning::Part(part) => self.take_part(part, entry),
             Meaning::Always(why) => self.always.push(remark(entry, why)),
             Meaning::AlwaysIf(values, why) => {
@@ -124,6 +131,8 @@ impl Translation {
             Part::ManagementPort => parts.management.port = Some(entry.clone()),
             Part::ManagementTlsIp => parts.management_tls.ip = Some(entry.clone()),
             Part::ManagementTlsPort => parts.management_tls.port = Some(entry.clone()),
+            Part::PrometheusIp => parts.prometheus.ip = Some(entry.clone()),
+            Part::PrometheusPort => parts.prometheus.port = Some(entry.clone()),
             Part::ManagementTlsFile => parts.management_files.push(entry.clone()),
             Part::LoopbackUsers | Part::LoopbackUser => self.loopback_user(part, entry),
             Part::TlsVersion => match &*entry.value {
@@ -144,6 +153,21 @@ impl Translation {
                 ),
             },
         }
+    }
+
+    fn name(&mut self, table: &str, entry: &Entry) {
+        let name = entry.key.strip_prefix(table).unwrap_or_default();
+        let name = name.trim_start_matches('.');
+        if name.contains('.') {
+            let why = format!("expected {table}.NAME = VALUE, with the name in the key");
+            return self.without(entry, &why);
+        }
+        let name = Value::String(name.to_owned());
+        self.set(
+            &format!("{table}.{name}"),
+            entry.value.clone().into(),
+            entry,
+        );
     }
 
     fn listener(&mut self, key: &str, entry: &Entry) {
@@ -196,10 +220,14 @@ impl Translation {
                 self.put(key, list(found), from);
             }
         }
+        for (key, found) in parts.lists {
+            self.put(key, list(found), key);
+        }
         for entry in &parts.management_files {
             self.management_file(entry);
         }
         self.endpoint("http", "management.tcp", "15672", &parts.management);
+        self.endpoint("prometheus", "prometheus.tcp", "15692", &parts.prometheus);
         self.endpoint("https", "management.ssl", "15671", &parts.management_tls);
         if !self.settings.contains_key("amqp") {
             let why = "RabbitMQ is open to all machines unless told otherwise";
