@@ -154,3 +154,14 @@ pub const JOBS_KEPT_MAX: usize = 200;
 pub const HTTP_GET_MAX: usize = 64 * 1024 * 1024;
 /// Messages that it takes.
 pub const HTTP_GET_MESSAGES_MAX: i64 = 10_000;
+/// Events of traced messages that are kept.
+pub const TRACE_EVENTS_MAX: usize = 100_000;
+/// Octets that events of traced messages take, about.
+pub const TRACE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Rules for tracing, in all virtual hosts together.
+pub const TRACE_RULES_MAX: usize = 256;
+/// Bindings noted with a traced message, and those of one queue or exchange that
+/// are looked at to find them.
+pub const TRACE_WAYS: (usize, usize) = (32, 1024);
+/// Stories or events that are answered with, unless said, and at most.
+pub const TRACE_STORIES: (usize, usize) = (100, 1000);

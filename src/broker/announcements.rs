@@ -33,6 +33,8 @@ pub struct Switch(AtomicU8);
 
 const ENABLED: u8 = 1;
 const BOUND: u8 = 2;
+/// Messages are traced, whether or not they are copied.
+const TRACED: u8 = 4;
 
 impl Switch {
     /// A switch for what is always enabled.
@@ -43,7 +45,19 @@ impl Switch {
     /// Whether both are so.
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == ENABLED | BOUND
+        self.0.load(Ordering::Relaxed) & (ENABLED | BOUND) == ENABLED | BOUND
+    }
+
+    /// Whether messages have to be looked at: they are copied or traced.
+    #[inline]
+    pub fn is_tapped(&self) -> bool {
+        // Neither of the two lower bits alone means that, the third does.
+        self.0.load(Ordering::Relaxed) >= ENABLED | BOUND
+    }
+
+    /// Whether messages are traced.
+    pub fn is_traced(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & TRACED != 0
     }
 
     /// Whether the former is so.
@@ -53,6 +67,10 @@ impl Switch {
 
     pub(super) fn enable(&self, enabled: bool) {
         self.set(ENABLED, enabled);
+    }
+
+    pub(super) fn trace(&self, traced: bool) {
+        self.set(TRACED, traced);
     }
 
     pub(super) fn set_bound(&self, bound: bool) {

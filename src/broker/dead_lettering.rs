@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::message::blind_keys;
+use super::message::{blind_keys, trace_alone};
 use super::once::Once;
 use super::publishing::{Copies, expiration_ms};
 use super::queue::{DeadLetter, DeadLetterTarget, Incoming, Pushed, Queue, is_cycle};
 use super::routing::{RawTraits, RoutingKeys};
+use super::trace::Happening;
 use super::unit::Unit;
 use super::vhost::Vhost;
 use crate::base::ids::QueueId;
@@ -62,9 +63,34 @@ fn carry(vhost: &Vhost, letters: Vec<DeadLetter>, unit: &mut Unit, effects: &mut
                 letter.stay(effects);
                 continue;
             }
+        } else {
+            trace(vhost, &letter, None, "", &[], effects);
         }
         unit.bury(&letter);
     }
+}
+
+/// Takes down that a letter goes `to` an exchange or nowhere, if it is traced.
+fn trace(
+    vhost: &Vhost,
+    letter: &DeadLetter,
+    to: Option<&str>,
+    routing_key: &str,
+    queues: &[Arc<Queue>],
+    effects: &Effects,
+) {
+    let message = letter.message().view();
+    let happening = || Happening::Died {
+        queue: Arc::clone(letter.queue().name()),
+        reason: letter.reason().name(),
+        exchange: to.map(Into::into),
+        routing_key: routing_key.into(),
+        queues: queues.iter().map(|to| Arc::clone(to.name())).collect(),
+    };
+    let now = effects.now();
+    vhost
+        .tracer()
+        .note_of(&message, vhost.name(), now, happening);
 }
 
 /// Publishes a dead letter where its queue sends it; whether anything takes it.
@@ -82,7 +108,7 @@ fn republish(
     let with_copies = target.routing_key.is_none();
     let mut content = letter.content(&target.exchange, routing_key, &properties);
     if !with_copies {
-        content.blind_copies = &[];
+        content.blind_copies = trace_alone(content.blind_copies);
     }
     let incoming = Incoming::new(content);
     let start = unit.len();
@@ -97,21 +123,25 @@ fn republish(
             known,
         )
     };
-    let Ok(once) = Once::route(unit, &incoming, effects, &mut route) else {
+    let Ok(mut once) = Once::route(unit, &incoming, effects, &mut route) else {
         return false;
     };
-    let mut is_taken = once.is_duplicate;
-    for queue in &once.queues {
+    once.queues.retain(|queue| {
         if is_cycle(&headers, queue.name()) {
             let (from, to) = (&**letter.queue().name(), &**queue.name());
             tracing::warn!(from, to, "dropped a message that dies in a circle");
-            continue;
+            return false;
         }
         // One that is refused is dropped, unless that mustn't be (`semantics` 12).
-        is_taken |= unit.publish(queue, &incoming, effects) == Pushed::Taken;
-    }
+        unit.publish(queue, &incoming, effects) == Pushed::Taken
+    });
+    let is_taken = once.is_duplicate || !once.queues.is_empty();
     if !is_taken {
         unit.take_back(start);
+    }
+    if is_taken || !letter.has_to_arrive() {
+        let to = Some(&*target.exchange);
+        trace(vhost, letter, to, routing_key, &once.queues, effects);
     }
     is_taken
 }
@@ -135,10 +165,11 @@ fn release(
     let mut route =
         |known: &[QueueId]| targets(vhost, exchange, routing_key, true, &incoming, known);
     // The same message is on its way: one of them is enough.
-    let once = Once::route(unit, &incoming, effects, &mut route).unwrap_or_default();
-    for queue in &once.queues {
-        let _refused = unit.publish(queue, &incoming, effects);
-    }
+    let mut once = Once::route(unit, &incoming, effects, &mut route).unwrap_or_default();
+    once.queues
+        .retain(|queue| unit.publish(queue, &incoming, effects) == Pushed::Taken);
+    let key = String::from_utf8_lossy(routing_key);
+    trace(vhost, letter, Some(exchange), &key, &once.queues, effects);
 }
 
 /// The queues that a message goes to by `routing_key` and, if wanted, by the keys

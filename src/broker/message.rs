@@ -10,13 +10,15 @@
 //! ```
 //!
 //! With flag 16 the keys of blind copies come before the body: their length (u32)
-//! and then each with a length of its own (u16). Numbers are big-endian. The same octets go to disk as they are. A body over
+//! and then each with a length of its own (u16); before the first key, the number
+//! of a trace may stand (u64), with 65,535 for its length. Numbers are big-endian. The same octets go to disk as they are. A body over
 //! [`MESSAGE_INLINE_MAX`] isn't copied in but kept beside the record.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::trace::TraceId;
 use crate::base::limits::{MESSAGE_INLINE_MAX, SHORT_STR_MAX};
 use crate::wire::{Body, DecodeError, Properties};
 
@@ -30,8 +32,12 @@ const CHAINED: u8 = 2;
 const DEAD_LETTERED: u8 = 4;
 /// An attempt at it failed in a queue it was dead-lettered from since.
 const FAILED: u8 = 8;
-/// It has blind copies.
+/// It has blind copies, or is traced.
 const BLIND_COPIES: u8 = 16;
+/// In place of the length of a blind copy's key: the number of a trace follows.
+const TRACE: u16 = u16::MAX;
+/// Octets of that: no length, and the number.
+const TRACE_LEN: usize = 10;
 
 /// What a publisher sent, still borrowed from where it was read.
 #[derive(Debug, Clone)]
@@ -47,7 +53,8 @@ pub struct Content<'a> {
     /// Whether the broker republishes it from a queue where it died.
     pub dead_lettered: bool,
     /// The keys of its `BCC` header, which nobody it is delivered to sees, as
-    /// [`blind_keys`] takes them apart: it is dead-lettered by them, too.
+    /// [`blind_keys`] takes them apart: it is dead-lettered by them, too. Its trace
+    /// comes before them, if it has one: see [`put_trace`].
     pub blind_copies: &'a [u8],
     /// Whether an attempt at it failed in a queue it was dead-lettered from: it
     /// counts as handed out before in every queue it comes to from then on.
@@ -171,6 +178,12 @@ impl Message {
         self.flags() & FAILED != 0
     }
 
+    /// Whether it is traced. What has blind copies only pays for a look at them.
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.flags() & BLIND_COPIES != 0 && trace_of(self.view().blind_copies).is_some()
+    }
+
     /// Octets it takes in a store.
     pub fn stored_len(&self) -> usize {
         self.record.len() + self.chained.as_ref().map_or(0, |body| body.len())
@@ -235,7 +248,8 @@ const EMPTY: MessageView<'static> = MessageView {
 };
 
 /// The keys in `blind_copies`.
-pub fn blind_keys(mut blind_copies: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn blind_keys(blind_copies: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut blind_copies = split_trace(blind_copies).1;
     std::iter::from_fn(move || {
         let (len, rest) = blind_copies.split_first_chunk()?;
         let (key, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
@@ -244,11 +258,46 @@ pub fn blind_keys(mut blind_copies: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Puts `keys` together for [`blind_keys`]. One that is longer than 65,535 octets
-/// is left out: no queue or binding has such a key.
+/// Puts the number of a trace before what a message has as blind copies: it goes
+/// where the message goes, and into every copy the broker makes of it, and no
+/// client sees it. Messages without either are no longer for it, nor slower.
+pub fn put_trace(trace: TraceId, blind_copies: &[u8]) -> Vec<u8> {
+    let number = trace.get().to_be_bytes();
+    [
+        &TRACE.to_be_bytes(),
+        &number[..],
+        split_trace(blind_copies).1,
+    ]
+    .concat()
+}
+
+/// The trace that a message with such blind copies has.
+#[inline]
+pub fn trace_of(blind_copies: &[u8]) -> Option<TraceId> {
+    if blind_copies.is_empty() {
+        return None;
+    }
+    let number = trace_alone(blind_copies).last_chunk()?;
+    TraceId::new(u64::from_be_bytes(*number))
+}
+
+/// What stays of `blind_copies` where the keys don't count.
+pub fn trace_alone(blind_copies: &[u8]) -> &[u8] {
+    split_trace(blind_copies).0
+}
+
+fn split_trace(blind_copies: &[u8]) -> (&[u8], &[u8]) {
+    let is_traced = blind_copies.starts_with(&TRACE.to_be_bytes());
+    let len = if is_traced { TRACE_LEN } else { 0 };
+    let split = blind_copies.split_at_checked(len);
+    split.unwrap_or((&[], blind_copies))
+}
+
+/// Puts `keys` together for [`blind_keys`]. One of 65,535 octets or more is left
+/// out: no queue or binding has such a key.
 pub fn put_blind_keys<'k>(out: &mut Vec<u8>, keys: impl IntoIterator<Item = &'k [u8]>) {
     for key in keys {
-        if let Ok(len) = u16::try_from(key.len()) {
+        if let Some(len) = u16::try_from(key.len()).ok().filter(|len| *len != TRACE) {
             out.extend_from_slice(&len.to_be_bytes());
             out.extend_from_slice(key);
         }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::effects::Effects;
-use super::message::{Content, MessageView};
+use super::message::{Content, MessageView, trace_alone};
 use super::once::Once;
 use super::publishing::expiration_ms;
 use super::queue::{Incoming, Pushed, Queue, Seen, Taken};
 use super::routing::{RawTraits, RoutingKeys};
+use super::trace::Happening;
 use super::unit::Unit;
 use super::vhost::Vhost;
 use crate::base::ids::QueueId;
@@ -89,8 +90,9 @@ fn send_on(
     let start = unit.len();
     match publish(vhost, message, &original, unit, effects) {
         Ok(queues) => {
+            trace(vhost, queue, message, &original, &queues, effects);
             taken.push(original);
-            Replayed::Sent(queues)
+            Replayed::Sent(queues.len())
         }
         Err(why) => {
             unit.take_back(start);
@@ -100,14 +102,34 @@ fn send_on(
     }
 }
 
-/// Adds the copy to `unit`; returns to how many queues it goes.
+/// Takes down that a message was sent on, if it is traced.
+fn trace(
+    vhost: &Vhost,
+    queue: &Queue,
+    message: &Replay,
+    original: &Taken,
+    to: &[Arc<Queue>],
+    effects: &Effects,
+) {
+    let happening = || Happening::Replayed {
+        queue: Arc::clone(queue.name()),
+        by: effects.actor().into(),
+        exchange: Arc::clone(&message.exchange),
+        routing_key: Arc::clone(&message.routing_key),
+        queues: to.iter().map(|queue| Arc::clone(queue.name())).collect(),
+    };
+    let (view, now) = (original.message().view(), effects.now());
+    vhost.tracer().note_of(&view, vhost.name(), now, happening);
+}
+
+/// Adds the copy to `unit`; returns the queues it goes to.
 fn publish(
     vhost: &Vhost,
     message: &Replay,
     original: &Taken,
     unit: &mut Unit,
     effects: &mut Effects,
-) -> Result<usize, Replayed> {
+) -> Result<Vec<Arc<Queue>>, Replayed> {
     let parsed = Properties::parse(&message.properties).unwrap_or_default();
     let expiration = parsed.expiration.and_then(|ms| expiration_ms(ms).ok());
     let content = content(message, original, parsed.is_persistent());
@@ -135,12 +157,15 @@ fn publish(
             Err(Pushed::Taken) => return Err(Replayed::Duplicate),
         }
     }
-    Ok(once.queues.len())
+    Ok(once.queues)
 }
 
 fn content<'a>(message: &'a Replay, original: &'a Taken, persistent: bool) -> Content<'a> {
     let MessageView {
-        body, shared_body, ..
+        body,
+        shared_body,
+        blind_copies,
+        ..
     } = original.message().view();
     let other_body = message.body.as_ref().or(shared_body);
     Content {
@@ -151,7 +176,7 @@ fn content<'a>(message: &'a Replay, original: &'a Taken, persistent: bool) -> Co
         dead_lettered: original.message().is_dead_lettered(),
         // It begins anew: whoever sends it on has seen to what was wrong.
         failed: false,
-        blind_copies: &[],
+        blind_copies: trace_alone(blind_copies),
         body: other_body.map_or(Body::Borrowed(body), |body| Body::Shared(body.clone())),
     }
 }

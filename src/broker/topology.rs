@@ -416,14 +416,28 @@ impl Topology {
         self.specs_of(inbound.map_or(&[], |inbound| inbound))
     }
 
-    fn specs_of(&self, ids: &[BindingId]) -> Vec<BindingSpec> {
+    /// A binding.
+    pub(super) fn binding(&self, id: BindingId) -> Option<&Binding> {
+        self.bindings.get(id)
+    }
+
+    /// The bindings that lead to a target.
+    pub(super) fn inbound_of(&self, target: &Target) -> &[BindingId] {
+        let inbound = match target {
+            Target::Queue(queue) => self.queues.get(queue.name().as_bytes()).map(|q| &q.inbound),
+            Target::Exchange(id) => self.exchange(*id).map(|exchange| &exchange.inbound),
+        };
+        inbound.map_or(&[], |inbound| inbound)
+    }
+
+    pub(super) fn specs_of(&self, ids: &[BindingId]) -> Vec<BindingSpec> {
         ids.iter()
             .filter_map(|id| self.spec_of(self.bindings.get(*id)?))
             .collect()
     }
 
     /// The name of what a binding leads to.
-    fn name_of(&self, target: &Target) -> Option<Arc<str>> {
+    pub(super) fn name_of(&self, target: &Target) -> Option<Arc<str>> {
         match target {
             Target::Queue(queue) => Some(Arc::clone(queue.name())),
             Target::Exchange(id) => Some(Arc::clone(&self.exchange(*id)?.spec.name)),

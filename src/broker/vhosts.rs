@@ -15,8 +15,10 @@ use super::parameters::Parameters;
 use super::queue::{Queue, Surroundings};
 use super::store::{Record, Recovered, Store};
 use super::timers::Timers;
+use super::trace::{Rule, RuleError, Tracer};
 use super::traffic::QueueTotals;
 use super::vhost::{QueueIds, Vhost, VhostSettings};
+use crate::base::limits::SHORT_STR_MAX;
 
 /// The virtual host every broker starts with.
 pub const DEFAULT_VHOST: &str = "/";
@@ -84,6 +86,41 @@ impl Vhosts {
     /// What passed all queues there ever were.
     pub fn totals(&self) -> &QueueTotals {
         &self.around.totals
+    }
+
+    /// What takes down where messages go.
+    pub fn tracer(&self) -> &Arc<Tracer> {
+        &self.around.tracer
+    }
+
+    /// Has messages traced as `rule` says, in place of one of that name; whether
+    /// there was none.
+    ///
+    /// # Errors
+    /// [`RuleError`] when it can't be.
+    pub fn put_trace_rule(&self, rule: Rule) -> Result<bool, RuleError> {
+        if !(1..=SHORT_STR_MAX).contains(&rule.name.len()) {
+            return Err(RuleError::BadName(rule.name.len()));
+        }
+        let by_name = self.by_name.read();
+        let vhost = by_name.get(&rule.vhost);
+        let vhost = vhost.ok_or_else(|| RuleError::NoSuchVhost(rule.vhost.as_ref().into()))?;
+        self.tracer().put(rule, || vhost.set_ruled(true))
+    }
+
+    /// Takes a rule away; whether there was one of that name.
+    pub fn remove_trace_rule(&self, vhost: &str, name: &str) -> bool {
+        self.remove_trace_rules(vhost, |rule| *rule.name == *name)
+    }
+
+    fn remove_trace_rules(&self, vhost: &str, goes: impl Fn(&Rule) -> bool) -> bool {
+        let known = self.get(vhost);
+        let tell = |any_left| {
+            if let Some(vhost) = &known {
+                vhost.set_ruled(any_left);
+            }
+        };
+        self.tracer().remove(vhost, goes, tell)
     }
 
     /// The virtual host called `name`.
@@ -162,6 +199,7 @@ impl Vhosts {
         let batch = vhost.delete(effects);
         if let Some((name, _)) = by_name.remove_entry(name) {
             self.parameters.forget_vhost(&name);
+            self.tracer().remove(&name, |_| true, |_| ());
         }
         self.herald.vhost_deleted(name, effects.actor());
         Ok(Applied {

@@ -338,8 +338,7 @@ impl ConnectionTask {
             connection: Arc::clone(&self.origin.name),
             user: Arc::clone(&self.user),
         };
-        let firehose = entry.vhost.firehose();
-        self.outbox.set_tap(Tap::new(firehose, peer));
+        self.outbox.set_tap(Tap::new(&entry.vhost, peer));
         self.tell_created(entry.vhost.name());
         self.view.open(Opened {
             user: Arc::clone(&self.user),

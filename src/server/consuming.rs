@@ -212,8 +212,9 @@ impl Session {
             return Ok(());
         };
         let effects = &mut self.effects;
+        let now = effects.now();
         let got = queue.get(method.no_ack, outbox, effects, |delivery, remaining| {
-            outbox.put_get_ok(number, slot, source, delivery, remaining);
+            outbox.put_get_ok(number, slot, source, delivery, (remaining, now));
             delivery.held
         });
         outbox.with_channel(slot, |c| c.leave(source));

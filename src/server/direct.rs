@@ -14,6 +14,7 @@ use super::shared::Shared;
 use super::traffic::{ChannelTraffic, Handed};
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::access::{Grants, Permission};
+use crate::broker::announcements::Peer;
 use crate::broker::attempts::ReturnCause;
 use crate::broker::consuming::check_get;
 use crate::broker::dead_lettering::see_to_effects;
@@ -24,6 +25,7 @@ use crate::broker::queue::{Got, Incoming, Pushed, Queue, Settlement};
 use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::broker::spec::BindingSpec;
 use crate::broker::subscriber::{Delivery, HeldSlot, Wake};
+use crate::broker::trace::Happening;
 use crate::broker::vhost::Vhost;
 use crate::wire::method::{ExchangeDeclare, QueueDeclare};
 use crate::wire::{Body, Properties, Refusal};
@@ -255,6 +257,14 @@ impl Direct {
         let mut traits = RawTraits::of(&incoming);
         self.vhost.route(exchange, keys, &mut traits, &mut queues)?;
         target.traffic.add(1, queues.len() as u64);
+        let (by, now) = ((&self.peer(), 0), self.effects.now());
+        let traced = self
+            .vhost
+            .choose(by, &incoming, &keys, (&queues, &replies), now);
+        let incoming = match &traced {
+            Some(blind_copies) => incoming.with_blind_copies(blind_copies),
+            None => incoming,
+        };
         let effects = &mut self.effects;
         let (pushed, mut routed) = push_all(&self.vhost, keys, &incoming, queues, effects);
         for address in replies {
@@ -275,6 +285,14 @@ impl Direct {
         })
     }
 
+    /// What traces say of who does this.
+    fn peer(&self) -> Peer {
+        Peer {
+            connection: "management".into(),
+            user: Arc::clone(self.grants.user()),
+        }
+    }
+
     /// Takes the first ready message of a queue, which is settled at once with
     /// `no_ack`, else by [`Direct::settle`]; `None` when there is none.
     ///
@@ -286,7 +304,13 @@ impl Direct {
         check_get(&queue)?;
         loop {
             self.effects.set_now(self.shared.now());
+            let (vhost, by, now) = (&self.vhost, self.peer(), self.effects.now());
             let got = queue.get(no_ack, &self.bell, &mut self.effects, |delivery, left| {
+                let message = &delivery.message;
+                let happening = || delivered(&queue, by, delivery);
+                vhost
+                    .tracer()
+                    .note_of(message, vhost.name(), now, happening);
                 (delivery.held, taken(delivery, left))
             });
             let (handed, taken) = match got {
@@ -376,5 +400,17 @@ fn handed(taken: &Taken, no_ack: bool) -> Handed {
         got_no_ack: u64::from(no_ack),
         redelivered: u64::from(taken.redelivered),
         ..Handed::default()
+    }
+}
+
+/// What a trace says of a message that is taken.
+fn delivered(queue: &Queue, to: Peer, delivery: &Delivery<'_>) -> Happening {
+    Happening::Delivered {
+        queue: Arc::clone(queue.name()),
+        to,
+        channel: 0,
+        consumer: None,
+        redelivered: delivery.redelivered,
+        to_settle: delivery.held.is_some(),
     }
 }

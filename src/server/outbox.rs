@@ -15,9 +15,10 @@ use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::tap::Tap;
+use super::tap::{Handed, Tap};
 use super::unacked::{ChannelDeliveries, SourceSlot};
 use super::window::Place;
+use crate::base::clock::Now;
 use crate::base::limits::{OUTBOX_COPY_MAX, OUTBOX_HIGH, OUTBOX_REPLIES_HIGH};
 use crate::broker::announcements::Peer;
 use crate::broker::effects::Effects;
@@ -274,14 +275,15 @@ impl Outbox {
         self.state.lock().channels.get_mut(slot.0).map(look)
     }
 
-    /// Appends the answer to a `basic.get`: `remaining` messages stay ready.
+    /// Appends the answer to a `basic.get`, given `now`: `remaining` messages stay
+    /// ready.
     pub fn put_get_ok(
         &self,
         channel: u16,
         slot: ChannelSlot,
         source: SourceSlot,
         delivery: &Delivery<'_>,
-        remaining: u64,
+        (remaining, now): (u64, Now),
     ) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -291,8 +293,14 @@ impl Outbox {
         let annotated = delivery.annotated();
         let message = &delivery.message_with(annotated.as_deref());
         if let Some(tap) = self.open_tap() {
-            let queue = deliveries.queue_name(source);
-            tap.delivered(channel, queue, message, delivery.redelivered);
+            let handed = Handed {
+                message,
+                queue: deliveries.queue_name(source),
+                consumer: None,
+                redelivered: delivery.redelivered,
+                to_settle: delivery.held.is_some(),
+            };
+            tap.delivered(channel, &handed, now);
         }
         let get_ok = BasicGetOk {
             delivery_tag: deliveries.hand_out_got(source, delivery.held, delivery.redelivered),
@@ -331,8 +339,14 @@ impl Outbox {
             return false;
         };
         if let Some(tap) = self.open_tap() {
-            let address = str::from_utf8(message.routing_key).unwrap_or_default();
-            tap.delivered(channel, address, message, false);
+            let handed = Handed {
+                message,
+                queue: str::from_utf8(message.routing_key).unwrap_or_default(),
+                consumer: Some(consumer_tag),
+                redelivered: false,
+                to_settle: false,
+            };
+            tap.delivered(channel, &handed, effects.now());
         }
         let arguments = DeliverArguments {
             channel,
@@ -495,8 +509,14 @@ impl Subscriber for OutboxConsumer {
             &rewritten
         };
         if let Some(tap) = self.outbox.open_tap() {
-            let queue = channel.queue_name(self.source);
-            tap.delivered(self.channel, queue, message, delivery.redelivered);
+            let handed = Handed {
+                message,
+                queue: channel.queue_name(self.source),
+                consumer: Some(&self.tag),
+                redelivered: delivery.redelivered,
+                to_settle: delivery.held.is_some(),
+            };
+            tap.delivered(self.channel, &handed, effects.now());
         }
         let arguments = DeliverArguments {
             channel: self.channel,

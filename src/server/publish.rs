@@ -111,6 +111,11 @@ impl Session {
         let mut traits = RawTraits::of(&incoming);
         self.vhost.route(exchange, keys, &mut traits, &mut queues)?;
         self.tap_publish(publish.channel, &incoming, &keys, &queues, &replies);
+        let traced = self.trace_publish(publish.channel, &incoming, &keys, (&queues, &replies));
+        let incoming = match &traced {
+            Some(blind_copies) => incoming.with_blind_copies(blind_copies),
+            None => incoming,
+        };
         self.count(
             publish.channel,
             &target.traffic,
@@ -132,6 +137,9 @@ impl Session {
         let (pushed, mut routed) =
             push_all(&self.vhost, keys, &incoming, queues, &mut self.effects);
         let refused = pushed == Pushed::Refused;
+        if refused {
+            self.trace_refused(&incoming);
+        }
         for address in replies {
             let reply = incoming.view();
             routed |= self

@@ -49,6 +49,23 @@ impl<'a> Incoming<'a> {
         Self { expiration, ..self }
     }
 
+    /// The same with other blind copies, see [`Content::blind_copies`].
+    pub fn with_blind_copies(self, blind_copies: &'a [u8]) -> Self {
+        match self.origin {
+            Origin::Read { content, .. } => Self {
+                origin: Origin::Read {
+                    content: Content {
+                        blind_copies,
+                        ..content
+                    },
+                    detached: OnceCell::new(),
+                },
+                ..self
+            },
+            Origin::Kept(_) => self,
+        }
+    }
+
     /// Whether it counts as handed out before: an attempt at it failed in a queue
     /// it was dead-lettered from.
     pub fn has_failed(&self) -> bool {

@@ -25,6 +25,7 @@ mod settings;
 mod settling;
 mod state;
 mod taking;
+mod telling;
 mod timeouts;
 mod undelivered;
 mod weight;
@@ -58,6 +59,7 @@ use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
 use super::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use super::timers::Timers;
+use super::trace::Tracer;
 use super::traffic::{QueueTotals, QueueTraffic};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
@@ -144,6 +146,8 @@ pub struct Surroundings {
     pub timers: Arc<Timers<Queue>>,
     /// Where what has passed it is added to once it is deleted.
     pub totals: Arc<QueueTotals>,
+    /// What takes down where messages go.
+    pub tracer: Arc<Tracer>,
 }
 
 impl Surroundings {
@@ -154,6 +158,7 @@ impl Surroundings {
             residency,
             timers: Arc::default(),
             totals: Arc::default(),
+            tracer: Arc::default(),
         }
     }
 }
@@ -168,6 +173,7 @@ pub struct Queue {
     store: Arc<dyn Store>,
     timers: Arc<Timers<Queue>>,
     totals: Arc<QueueTotals>,
+    tracer: Arc<Tracer>,
     deleted: AtomicBool,
     core: Mutex<QueueCore>,
 }
@@ -191,6 +197,7 @@ impl Queue {
             store: Arc::clone(&around.store),
             timers: Arc::clone(&around.timers),
             totals: Arc::clone(&around.totals),
+            tracer: Arc::clone(&around.tracer),
             deleted: AtomicBool::new(false),
             core: Mutex::new(core),
         }
@@ -290,7 +297,7 @@ impl Queue {
         effects: &mut Effects,
     ) {
         let mut core = self.core.lock();
-        let returned = take(&mut core, held, settlement);
+        let returned = self.take(&mut core, held, settlement, effects);
         core.put_back(returned, effects);
         self.serve(core, effects);
     }
@@ -306,7 +313,7 @@ impl Queue {
         effects: &mut Effects,
     ) -> Vec<Entry> {
         let mut core = self.core.lock();
-        let returned = take(&mut core, held, settlement);
+        let returned = self.take(&mut core, held, settlement, effects);
         core.hand_over_notices(records);
         self.hand_over_dying(&mut core, effects);
         returned
@@ -449,7 +456,8 @@ impl Queue {
         let (queue, vhost, messages) = (&*self.spec.name, &*self.vhost, held.len());
         tracing::warn!(queue, vhost, messages, "consumer timed out");
         let detached = late.consumer.map(|consumer| core.detach(consumer));
-        let returned = core.take_back(&held, ReturnCause::TimedOut);
+        let requeue = Settlement::Requeue(ReturnCause::TimedOut);
+        let returned = self.take(core, &held, requeue, effects);
         core.put_back(returned, effects);
         if detached == Some(Detached::Last) && self.spec.auto_delete && !self.is_deleted() {
             effects.unused(Arc::clone(self));
@@ -540,7 +548,7 @@ impl Queue {
         core.touch(effects.now());
         let held = held();
         if detached == Detached::Succeeded || !held.is_empty() {
-            let returned = take(&mut core, &held, settlement);
+            let returned = self.take(&mut core, &held, settlement, effects);
             core.put_back(returned, effects);
             self.serve(core, effects);
         } else {
@@ -644,16 +652,6 @@ impl Queue {
         let text = format!("no queue '{}' in vhost '{}'", self.spec.name, self.vhost);
         Refusal::new(ReplyCode::NotFound, text)
     }
-}
-
-/// Takes messages from who holds them; returns those to be put back.
-fn take(core: &mut QueueCore, held: &[HeldSlot], settlement: Settlement) -> Vec<Entry> {
-    match settlement {
-        Settlement::Acknowledge => core.acknowledge(held),
-        Settlement::Requeue(cause) => return core.take_back(held, cause),
-        Settlement::Discard(cause) => core.discard(held, cause),
-    }
-    Vec::new()
 }
 
 impl Receiver for Queue {

@@ -9,6 +9,7 @@ use super::settings::Overflow;
 use crate::base::ids::QueueId;
 use crate::broker::attempts::ReturnCause;
 use crate::broker::effects::Effects;
+use crate::broker::message::Message;
 use crate::broker::subscriber::HeldSlot;
 
 impl QueueCore {
@@ -90,10 +91,19 @@ impl QueueCore {
         }
     }
 
+    /// The messages held in those places.
+    pub fn messages_in<'a>(&'a self, held: &'a [HeldSlot]) -> impl Iterator<Item = &'a Message> {
+        let entries = held
+            .iter()
+            .filter_map(|slot| self.held.get(slot.0 as usize));
+        entries.map(|held| &held.entry().message)
+    }
+
     /// A message dies: it is dead-lettered if the queue says where to, else dropped.
+    /// Of one that is traced, whoever would carry it on tells that.
     pub(super) fn bury(&mut self, entry: Entry, reason: DeathReason) {
         self.traffic.note_death(reason);
-        if self.settings.dead_letter.is_some() {
+        if self.settings.dead_letter.is_some() || entry.message.is_traced() {
             self.dying.push((entry, reason));
         } else {
             self.forget(&entry);

@@ -1,11 +1,14 @@
 //! What happens in a virtual host, told; and what is told, published.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Vhost;
-use crate::broker::announcements::Announcement;
+use crate::base::clock::Now;
+use crate::broker::announcements::{Announcement, Peer};
 use crate::broker::effects::Effects;
-use crate::broker::queue::Incoming;
+use crate::broker::message::put_trace;
+use crate::broker::queue::{Incoming, Queue};
 use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::broker::spec::ExchangeSpec;
 use crate::broker::topology::Topology;
@@ -41,6 +44,36 @@ impl Vhost {
         self.firehose.switch().enable(on);
         // Routes that are kept don't look at the switch.
         self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Says whether rules have messages traced.
+    pub(in crate::broker) fn set_ruled(&self, ruled: bool) {
+        self.firehose.switch().trace(ruled);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Has a message that was just routed traced, if a rule wants that: what it is
+    /// to have for its blind copies then. `by` is who publishes it, on which channel.
+    pub fn choose(
+        &self,
+        by: (&Peer, u16),
+        incoming: &Incoming<'_>,
+        keys: &RoutingKeys<'_>,
+        to: (&[Arc<Queue>], &[&str]),
+        now: Now,
+    ) -> Option<Vec<u8>> {
+        if !self.firehose.switch().is_traced() {
+            return None;
+        }
+        let view = incoming.view();
+        let ways = || {
+            let exchange = str::from_utf8(view.exchange).unwrap_or_default();
+            let mut traits = RawTraits::new(view.properties);
+            self.ways(exchange, keys, &mut traits, to.0)
+        };
+        let tracer = self.tracer();
+        let trace = tracer.choose(&self.name, by, &view, to, ways, now)?;
+        Some(put_trace(trace, view.blind_copies))
     }
 
     /// Whether the firehose is switched on.

@@ -37,6 +37,7 @@ use super::routing::{PublishTarget, RoutingKeys, Traits};
 use super::spec::{ExchangeSpec, QueueSpec};
 use super::store::{Record, Store};
 use super::topology::Topology;
+use super::trace::{Tracer, Way};
 use super::traffic::ExchangeTraffic;
 use super::vhosts::DEFAULT_VHOST;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
@@ -183,6 +184,24 @@ impl Vhost {
         &self.firehose
     }
 
+    /// What takes down where messages go.
+    pub fn tracer(&self) -> &Arc<Tracer> {
+        &self.around.tracer
+    }
+
+    /// The bindings by which a message came from `exchange` to `queues`, as far as
+    /// what is bound now tells.
+    pub fn ways(
+        &self,
+        exchange: &str,
+        keys: &RoutingKeys<'_>,
+        traits: &mut dyn Traits,
+        queues: &[Arc<Queue>],
+    ) -> Vec<Way> {
+        let topology = self.topology.read();
+        topology.ways(exchange, keys, traits, queues)
+    }
+
     /// Moves on with every change that can alter a route. A route found after
     /// this was read holds for as long as this stays the same.
     pub fn generation(&self) -> u64 {
@@ -211,8 +230,8 @@ impl Vhost {
     /// # Errors
     /// 404 when there is no such exchange, 403 when it is internal.
     pub fn check_publish(&self, exchange: &str) -> Result<PublishTarget, Refusal> {
-        // A route that is kept is taken without a look at the firehose.
-        let untraced = !self.firehose.switch().is_on();
+        // A route that is kept is taken without a look at that switch.
+        let untraced = !self.firehose.switch().is_tapped();
         if exchange.is_empty() {
             return Ok(PublishTarget {
                 cacheable: untraced,
