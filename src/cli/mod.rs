@@ -28,6 +28,7 @@ pub mod store;
 pub mod table;
 pub mod tls_keys;
 pub mod top;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ use self::serve::ServeCommand;
 use self::status::StatusCommand;
 use self::store::{StoreCommand, StoreTools};
 use self::top::TopCommand;
+use self::trace::TraceCommand;
 use crate::base::config::Config;
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients can use unchanged.
@@ -95,6 +97,8 @@ enum Command {
     Get(GetCommand),
     /// Look into dead letters, see why, send them back
     Dlq(DlqCommand),
+    /// Follow messages: who published them, where they went, what became of them
+    Trace(TraceCommand),
     /// Check a stopped broker's data directory, print messages in it
     Store(StoreCommand),
     /// Load a broker, measure it, check that nothing was lost
@@ -146,6 +150,7 @@ pub fn run(below: Below) -> ExitCode {
         Some(Command::Publish(publish)) => publish.run(),
         Some(Command::Get(get)) => get.run(),
         Some(Command::Dlq(dlq)) => dlq.run(),
+        Some(Command::Trace(trace)) => trace.run(),
         Some(Command::Store(store)) => store.run(below.store),
         Some(Command::Perf(perf)) => perf.run(),
         Some(Command::Migrate(migrate)) => migrate.run(),

@@ -401,3 +401,69 @@ fn definitions_are_written_for_their_owner_only() {
         run(&mut harrier(&["definitions", "import", shown])).fails(1, &words);
     }
 }
+
+const STORY: &str = r#"{"id": "0676b2a3c1d00000", "vhost": "/", "first_at": 1000, "last_at": 1300,
+    "correlation_id": "order-1", "body_bytes": 2048, "in": [{"queue": "dead", "state": "unacked"}],
+    "events": [
+    {"at": 1000, "what": "published", "exchange": "", "routing_key": "orders", "queues": ["orders"],
+     "user": "app", "connection": "a -> b", "channel": 3, "bindings": []},
+    {"at": 1250, "what": "dead_lettered", "queue": "orders", "reason": "delivery_limit",
+     "exchange": "dlx", "routing_key": "k\u001b[2J", "queues": []},
+    {"at": 1300, "what": "delivered", "queue": "dead", "consumer_tag": "ctag", "user": "ops",
+     "redelivered": true, "ack_required": true}]}"#;
+
+#[test]
+fn the_story_of_a_message_is_a_time_line() {
+    let api = FakeApi::answering(&[("200 OK", STORY)]);
+    let id = "0676b2a3c1d00000";
+    let shown = ask(&api, &["trace", "show", id, "--format", "table"]);
+    let (first, rest) = shown.stdout.split_once('\n').unwrap();
+    assert!(
+        first.starts_with("trace 0676b2a3c1d00000 in vhost '/', "),
+        "{first}"
+    );
+    let expected = "\
+correlation id: order-1
+body: 2.0 KiB
+
+        0 ms  published      to exchange amq.default with key 'orders' into orders by app (a -> b, channel 3)
+      250 ms  dead lettered  from orders (delivery limit) to exchange dlx with key 'k\\u{1b}[2J' into no queue
+      300 ms  delivered      from dead to consumer 'ctag' again of ops
+
+now: in dead (unacked)
+";
+    assert_eq!((rest, &*shown.stderr), (expected, ""));
+    let asked = api.requests();
+    assert_eq!(
+        asked[0].line,
+        format!("GET /api/harrier/traces/{id} HTTP/1.1")
+    );
+}
+
+#[test]
+fn a_rule_for_tracing_says_what_was_asked_for() {
+    let api = FakeApi::answering(&[("201 Created", "")]);
+    let options = [
+        "--queue",
+        "orders*",
+        "--header",
+        "tenant=acme",
+        "--sample",
+        "0.5",
+    ];
+    let command = [&["trace", "start", "some", "--vhost", "shop"][..], &options].concat();
+    let started = ask(&api, &command);
+    assert_eq!((started.code, &*started.stderr), (Some(0), ""));
+    let asked = api.requests();
+    assert_eq!(
+        asked[0].line,
+        "PUT /api/harrier/trace-rules/shop/some HTTP/1.1"
+    );
+    let body: Value = serde_json::from_str(&asked[0].body).unwrap();
+    let expected = json!({"queue": "orders*", "headers": {"tenant": "acme"}, "sample": 0.5});
+    assert_eq!(body, expected);
+    let none = run(&mut harrier(&[
+        "trace", "start", "some", "--header", "tenant",
+    ]));
+    assert_eq!(none.code, Some(2));
+}
