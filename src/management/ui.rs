@@ -70,6 +70,7 @@ static FILES: &[(&str, &[u8])] = &files![
     "js/pages/publish.js",
     "js/pages/queue.js",
     "js/pages/queues.js",
+    "js/pages/traces.js",
     "js/pages/users.js",
     "js/pages/vhosts.js",
     "js/pages/workbench.js",

@@ -19,6 +19,7 @@ export const PAGES = [
   ['Messages', [
     { to: ['queues'], title: 'Queues', count: 'queues' }, { to: ['exchanges'], title: 'Exchanges', count: 'exchanges' },
     { to: ['bindings'], title: 'Bindings' }, { to: ['dead-letters'], title: 'Dead letters' },
+    { to: ['traces'], title: 'Traces', tags: ['monitoring'] },
   ]],
   ['Clients', [
     { to: ['connections'], title: 'Connections', count: 'connections' }, { to: ['channels'], title: 'Channels', count: 'channels' },

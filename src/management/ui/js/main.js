@@ -22,20 +22,21 @@ import { Vhost, Vhosts } from './pages/vhosts.js';
 import { Definitions } from './pages/definitions.js';
 import { Audit } from './pages/audit.js';
 import { DeadLetters } from './pages/dead_letters.js';
+import { Trace, Traces } from './pages/traces.js';
 import { Workbench } from './pages/workbench.js';
 
 const LISTS = {
   queues: ['Queues', Queues], exchanges: ['Exchanges', Exchanges], bindings: ['Bindings', Bindings], connections: ['Connections', Connections],
   channels: ['Channels', Channels], consumers: ['Consumers', Consumers], policies: ['Policies', Policies], parameters: ['Shovels and parameters', Parameters],
   users: ['Users', Users], vhosts: ['Virtual hosts', Vhosts], definitions: ['Definitions', Definitions], audit: ['Audit log', Audit],
-  'dead-letters': ['Dead letters', DeadLetters],
+  'dead-letters': ['Dead letters', DeadLetters], traces: ['Traces', Traces],
 };
 
 /** Pages of one thing: how many segments name it, and what draws it. */
 const THINGS = {
   queues: [2, Queue, (vhost, name) => name], exchanges: [2, Exchange, (vhost, name) => (name === 'amq.default' ? '(default exchange)' : name)],
   connections: [1, Connection, (name) => name], channels: [1, Channel, (name) => name], users: [1, User, (name) => name],
-  vhosts: [1, Vhost, (name) => name], 'dead-letters': [2, Workbench, (vhost, name) => name],
+  vhosts: [1, Vhost, (name) => name], 'dead-letters': [2, Workbench, (vhost, name) => name], traces: [1, Trace, (id) => id],
 };
 
 function choose([kind, ...rest]) {
