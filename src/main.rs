@@ -13,7 +13,7 @@ use harrier::broker::vhosts::Vhosts;
 use harrier::cli::store::{Directory, PrintMessage, Queue, Segment, StoreTools, StoredMessage};
 use harrier::cli::{self, Below, Failure};
 use harrier::management::{
-    Api, Encrypted, Envelope, Listener, Management, Plain, definitions, rates,
+    Api, Encrypted, Envelope, Listener, Management, Plain, definitions, otlp, rates,
 };
 use harrier::server::Server;
 use harrier::server::auth;
@@ -104,6 +104,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let metrics = bind_metrics(shared.config.prometheus, &mut listeners).await;
     let api = Arc::new(Api::new(shared, listeners));
     let (end, ended) = watch::channel(false);
+    otlp::start(&api, ended.clone());
     let answer =
         |management: Management| tokio::spawn(management.run(Arc::clone(&api), ended.clone()));
     // Nobody asks how fast anything goes where nothing answers.

@@ -69,6 +69,9 @@ pub struct Config {
     pub default_queue_type: String,
     /// A file in RabbitMQ's format with what there has to be, read at the start.
     pub load_definitions: Option<PathBuf>,
+    /// Where a collector takes spans of traced messages by OTLP over HTTP, if
+    /// one does: `http://127.0.0.1:4318`.
+    pub otlp_endpoint: Option<String>,
     /// Users that may only log in from this machine.
     pub loopback_users: Vec<String>,
     /// Connections served at the same time.
@@ -119,6 +122,7 @@ impl Default for Config {
             default_vhost: "/".into(),
             default_queue_type: "classic".into(),
             load_definitions: None,
+            otlp_endpoint: None,
             loopback_users: vec!["guest".into()],
             connections_max: limits::CONNECTIONS_MAX,
             channel_max: limits::CHANNEL_MAX,

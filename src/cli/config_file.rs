@@ -152,6 +152,9 @@ pub struct Keys {
     /// Definitions to import at the start, as RabbitMQ exports them (JSON)
     #[arg(long, env = "HARRIER_LOAD_DEFINITIONS", value_name = "FILE")]
     pub load_definitions: Option<PathBuf>,
+    /// Collector of OpenTelemetry that takes spans of traced messages [default: none]
+    #[arg(long, env = "HARRIER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// Users that may only log in from this machine [default: guest]
     #[arg(
         long,
@@ -266,6 +269,7 @@ impl Keys {
             default_vhost,
             default_queue_type,
             load_definitions,
+            otlp_endpoint,
             loopback_users,
             connection_max,
             channel_max,
@@ -327,6 +331,7 @@ impl Keys {
             load_definitions: self
                 .load_definitions
                 .filter(|path| !path.as_os_str().is_empty()),
+            otlp_endpoint: collector(self.otlp_endpoint)?,
             loopback_users: self.loopback_users.unwrap_or(default.loopback_users),
             connections_max: self.connection_max.unwrap_or(default.connections_max),
             channel_max: self.channel_max.unwrap_or(default.channel_max),
@@ -398,4 +403,18 @@ fn at_least(key: &str, found: u64, least: u64) -> Result<(), Failure> {
     Err(Failure::Usage(format!(
         "{key} is {found}: expected at least {least}"
     )))
+}
+
+/// The address of a collector of OpenTelemetry, if one is given.
+fn collector(url: Option<String>) -> Result<Option<String>, Failure> {
+    let Some(url) = url.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    let host = url.strip_prefix("http://").unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') || host.contains(char::is_whitespace) {
+        return Err(Failure::Usage(format!(
+            "otlp_endpoint is `{url}`: expected a URL with http, like http://127.0.0.1:4318"
+        )));
+    }
+    Ok(Some(url))
 }

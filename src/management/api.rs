@@ -12,6 +12,7 @@ use super::workbench::Jobs;
 use crate::base::clock::Now;
 use crate::base::ids::Batch;
 use crate::broker::parameters::ParameterKey;
+use crate::broker::trace::Tracer;
 use crate::server::shared::{CLUSTER_NAME, Shared};
 
 /// Acts of earlier runs that are looked through for jobs that didn't end.
@@ -91,6 +92,11 @@ impl Api {
             Poll::Pending
         })
         .await;
+    }
+
+    /// What takes down where messages go.
+    pub fn tracer(&self) -> &Tracer {
+        self.shared.vhosts.tracer()
     }
 
     /// What this node is called.

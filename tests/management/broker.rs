@@ -11,7 +11,7 @@ use harrier::base::config::Config;
 use harrier::broker::access::Permissions;
 use harrier::broker::store::Store;
 use harrier::broker::vhosts::Vhosts;
-use harrier::management::{Api, Listener, Management, Plain};
+use harrier::management::{Api, Listener, Management, Plain, otlp};
 use harrier::server::Server;
 use harrier::server::auth::{hashed, open_access};
 use harrier::server::shared::Shared;
@@ -40,12 +40,18 @@ pub struct Broker {
 impl Broker {
     /// A broker with a data directory of its own.
     pub fn start() -> Self {
+        Self::configured(|_| ())
+    }
+
+    /// The same, with `change` made to its configuration.
+    pub fn configured(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config {
+        let mut config = Config {
             data_dir: directory.path().to_path_buf(),
             amqp: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             ..Config::default()
         };
+        change(&mut config);
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -193,6 +199,7 @@ async fn serve(
     let shovels = Arc::clone(&api.shovels);
     shovels.start();
     let (end, ended) = watch::channel(false);
+    otlp::start(&api, ended.clone());
     let answering = tokio::spawn(management.run(api, ended));
     ready.send((amqp, http, shared)).unwrap();
     server

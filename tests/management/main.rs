@@ -24,6 +24,7 @@ mod objects;
 mod origin;
 mod rates;
 mod shovels;
+mod traces;
 #[allow(dead_code, reason = "shared with the tests of the server")]
 #[path = "../server/transport.rs"]
 mod transport;

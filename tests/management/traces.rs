@@ -1,0 +1,646 @@
+//! Where messages went: from a rule to the story of a message.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, mpsc};
+
+use harrier::base::ids::QueueId;
+use harrier::broker::message::MessageView;
+use harrier::broker::queue::{Queue, Surroundings};
+use harrier::broker::spec::QueueSpec;
+use harrier::broker::store::NullStore;
+use harrier::broker::trace::{
+    Criteria, Event, Happening, Ring, Sample, Search, Story, TraceId, TraceParent, fits,
+};
+use harrier::wire::{FieldTable, Properties};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, BasicRejectOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable as Arguments};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use serde_json::{Value, json};
+
+use crate::broker::Broker;
+
+fn id(number: u64) -> TraceId {
+    TraceId::new(number).unwrap()
+}
+
+fn acknowledged(queue: &str) -> Happening {
+    Happening::Acknowledged {
+        queue: queue.into(),
+        by: "guest".into(),
+    }
+}
+
+#[test]
+fn names_fit_where_stars_stand_for_anything() {
+    for (wanted, name, expected) in [
+        ("orders", "orders", true),
+        ("orders", "orders.eu", false),
+        ("", "", true),
+        ("", "x", false),
+        ("*", "", true),
+        ("*", "anything", true),
+        ("orders*", "orders.eu", true),
+        ("*eu", "orders.eu", true),
+        ("a*b*c", "a-b-b-c", true),
+        ("a*b*c", "a-c-b", false),
+        ("a*a", "a", false),
+        ("*ab*ab", "ab", false),
+        ("*ab*ab", "abab", true),
+    ] {
+        assert_eq!(fits(wanted, name.as_bytes()), expected, "{wanted} {name}");
+    }
+}
+
+#[test]
+fn a_traceparent_is_read_as_the_standard_has_it() {
+    let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let parent = TraceParent::parse(text).unwrap();
+    assert_eq!(parent.to_string(), text);
+    assert!(parent.is_sampled);
+    let later = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more";
+    assert!(!TraceParent::parse(later).unwrap().is_sampled);
+    for bad in [
+        "",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        "00-4bf92f3577b34da6a3ce929d0e0e473\u{e4}-00f067aa0ba902b7-01",
+    ] {
+        assert_eq!(TraceParent::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_ring_keeps_the_latest_within_its_bounds() {
+    let vhost: Arc<str> = "/".into();
+    let mut ring = Ring::new(3, 1 << 20);
+    for number in 1..=5 {
+        ring.push(id(number), number, &vhost, acknowledged("q"));
+    }
+    let kept = |events: Vec<Arc<Event>>| events.iter().map(|e| e.number).collect::<Vec<_>>();
+    assert_eq!(kept(ring.after(0, 10)), [3, 4, 5]);
+    assert_eq!(kept(ring.after(3, 1)), [4]);
+    assert!(kept(ring.after(9, 10)).is_empty());
+    assert_eq!((ring.status().events, ring.status().gone), (3, 2));
+    ring.clear();
+    assert_eq!((ring.status().octets, ring.status().gone), (0, 5));
+    ring.push(id(6), 6, &vhost, acknowledged("q"));
+    assert_eq!(kept(ring.after(0, 10)), [6]);
+
+    let mut ring = Ring::new(100, 2000);
+    for number in 1..=50 {
+        ring.push(id(number), number, &vhost, acknowledged("q"));
+        assert!(ring.status().octets <= 2000);
+    }
+    assert!((1..50).contains(&ring.status().events));
+}
+
+#[test]
+fn a_sample_is_even_and_begins_at_once() {
+    assert!(Sample::new(0.0).is_none());
+    assert!(Sample::new(1.5).is_none());
+    assert!(Sample::new(f64::NAN).is_none());
+    for (rate, of_thousand) in [(1.0, 1000), (0.5, 500), (0.1, 100), (0.001, 1)] {
+        let sample = Sample::new(rate).unwrap();
+        assert!(sample.takes(), "{rate}");
+        let taken = 1 + (1..1000).filter(|_| sample.takes()).count();
+        assert!(taken.abs_diff(of_thousand) <= 1, "{rate}: {taken}");
+    }
+}
+
+fn queue(name: &str) -> Arc<Queue> {
+    let spec = QueueSpec {
+        name: name.into(),
+        durable: false,
+        exclusive: false,
+        auto_delete: false,
+        arguments: FieldTable::new(),
+    };
+    let store = Arc::new(NullStore::default());
+    let around = Surroundings::new(store, Arc::default());
+    Arc::new(Queue::new(QueueId(1), "/".into(), spec, None, &around))
+}
+
+#[test]
+fn criteria_are_met_together() {
+    let mut headers = FieldTable::new();
+    headers.push("tenant", "acme");
+    headers.push("attempt", 3_i32);
+    let properties = Properties {
+        correlation_id: Some(b"order-1"),
+        message_id: Some(b"m-1"),
+        ..Properties::default()
+    };
+    let raw = properties.with_headers(&headers);
+    let message = MessageView {
+        exchange: b"orders",
+        routing_key: b"order.created",
+        properties: &raw,
+        blind_copies: &[],
+        body: b"{}",
+        shared_body: None,
+    };
+    let queues = [queue("billing")];
+    let met = |ask: fn(&mut Criteria)| {
+        let mut criteria = Criteria::default();
+        ask(&mut criteria);
+        criteria.are_met("guest", &message, &queues)
+    };
+    let asked_and_met: [fn(&mut Criteria); 9] = [
+        |_| (),
+        |c| c.exchange = Some("ord*".into()),
+        |c| c.routing_key = Some("order.*".into()),
+        |c| c.queue = Some("billing".into()),
+        |c| c.user = Some("guest".into()),
+        |c| c.correlation_id = Some("order-1".into()),
+        |c| c.message_id = Some("m-1".into()),
+        |c| c.headers = vec![("tenant".into(), "acme".into())],
+        |c| c.headers = vec![("attempt".into(), "3".into())],
+    ];
+    assert!(asked_and_met.into_iter().all(met));
+    let asked_in_vain: [fn(&mut Criteria); 7] = [
+        |c| c.exchange = Some("".into()),
+        |c| c.queue = Some("bill".into()),
+        |c| c.user = Some("other".into()),
+        |c| c.correlation_id = Some("order-*".into()),
+        |c| c.headers = vec![("attempt".into(), "4".into())],
+        |c| c.headers = vec![("missing".into(), "3".into())],
+        |c| (c.exchange, c.message_id) = (Some("orders".into()), Some("m-2".into())),
+    ];
+    assert!(!asked_in_vain.into_iter().any(met));
+}
+
+#[test]
+fn a_story_tells_where_the_message_is() {
+    let vhost: Arc<str> = "/".into();
+    let mut ring = Ring::new(100, 1 << 20);
+    let delivered = |queue: &str| Happening::Delivered {
+        queue: queue.into(),
+        to: harrier::broker::announcements::Peer {
+            connection: "c".into(),
+            user: "guest".into(),
+        },
+        channel: 1,
+        consumer: None,
+        redelivered: false,
+        to_settle: true,
+    };
+    ring.push(id(7), 1, &vhost, delivered("q"));
+    let stays = |ring: &Ring| {
+        let story = Story::of(id(7), ring.after(0, 100)).unwrap();
+        let stays = story.stays().into_iter();
+        stays
+            .map(|s| (s.queue.to_string(), s.is_held))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(stays(&ring), [("q".to_owned(), true)]);
+    let died = Happening::Died {
+        queue: "q".into(),
+        reason: "rejected",
+        exchange: Some("dlx".into()),
+        routing_key: "k".into(),
+        queues: vec!["dead".into()],
+    };
+    ring.push(id(7), 2, &vhost, died);
+    assert_eq!(stays(&ring), [("dead".to_owned(), false)]);
+    ring.push(id(7), 3, &vhost, delivered("dead"));
+    ring.push(id(7), 4, &vhost, acknowledged("dead"));
+    assert!(stays(&ring).is_empty());
+    let by_queue = Search {
+        queue: Some("dead".to_owned()),
+        since: Some(4),
+        until: Some(1),
+        ..Search::default()
+    };
+    assert_eq!(by_queue.find(Story::all(ring.after(0, 100))).len(), 1);
+    let later = Search {
+        since: Some(5),
+        ..by_queue
+    };
+    assert!(later.find(Story::all(ring.after(0, 100))).is_empty());
+}
+
+/// A client on the broker, with an exchange `orders` bound to the queue `orders` by
+/// `order.#`, whose dead letters go to `dead`.
+async fn order_system(broker: &Broker) -> Channel {
+    let uri = format!("amqp://guest:guest@{}/%2f", broker.amqp);
+    let connection = Connection::connect(&uri, ConnectionProperties::default());
+    let channel = connection.await.unwrap().create_channel().await.unwrap();
+    let options = ExchangeDeclareOptions::default();
+    channel
+        .exchange_declare(
+            "orders".into(),
+            ExchangeKind::Topic,
+            options,
+            Arguments::default(),
+        )
+        .await
+        .unwrap();
+    let mut arguments = Arguments::default();
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    arguments.insert("x-dead-letter-exchange".into(), text(""));
+    arguments.insert("x-dead-letter-routing-key".into(), text("dead"));
+    for (name, arguments) in [("orders", arguments), ("dead", Arguments::default())] {
+        let options = QueueDeclareOptions::default();
+        channel
+            .queue_declare(name.into(), options, arguments)
+            .await
+            .unwrap();
+    }
+    for key in ["order.#", "bill.#"] {
+        let options = QueueBindOptions::default();
+        let arguments = Arguments::default();
+        channel
+            .queue_bind(
+                "orders".into(),
+                "orders".into(),
+                key.into(),
+                options,
+                arguments,
+            )
+            .await
+            .unwrap();
+    }
+    channel
+}
+
+async fn publish(channel: &Channel, correlation_id: &str, headers: Arguments) {
+    let properties = BasicProperties::default()
+        .with_correlation_id(correlation_id.into())
+        .with_delivery_mode(2)
+        .with_headers(headers);
+    let options = BasicPublishOptions::default();
+    channel
+        .basic_publish(
+            "orders".into(),
+            "order.created".into(),
+            options,
+            b"{}",
+            properties,
+        )
+        .await
+        .unwrap();
+}
+
+async fn get(channel: &Channel, queue: &str) -> lapin::message::BasicGetMessage {
+    let got = channel.basic_get(queue.into(), BasicGetOptions::default());
+    got.await.unwrap().unwrap()
+}
+
+/// Waits until what was sent before has been seen to: a method that is answered
+/// comes after it.
+async fn flush(channel: &Channel) {
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    channel
+        .queue_declare("orders".into(), options, Arguments::default())
+        .await
+        .unwrap();
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(work)
+}
+
+fn whats(story: &Value) -> Vec<&str> {
+    let events = story["events"].as_array().unwrap();
+    events
+        .iter()
+        .map(|event| event["what"].as_str().unwrap())
+        .collect()
+}
+
+/// Publishes `order-1` with a `traceparent`, has it fail twice, die, and be taken from
+/// where dead letters are.
+async fn live_and_die(channel: &Channel, parent: &str) {
+    let mut headers = Arguments::default();
+    headers.insert("traceparent".into(), AMQPValue::LongString(parent.into()));
+    publish(channel, "order-1", headers).await;
+    get(channel, "orders")
+        .await
+        .ack(BasicAckOptions::default())
+        .await
+        .unwrap();
+    let got = get(channel, "orders").await;
+    // No client sees what it is followed by.
+    let seen = got.properties.headers().as_ref().unwrap();
+    assert_eq!(seen.inner().len(), 1);
+    got.reject(BasicRejectOptions { requeue: true })
+        .await
+        .unwrap();
+    let got = get(channel, "orders").await;
+    got.reject(BasicRejectOptions { requeue: false })
+        .await
+        .unwrap();
+    get(channel, "dead")
+        .await
+        .ack(BasicAckOptions::default())
+        .await
+        .unwrap();
+    flush(channel).await;
+}
+
+#[test]
+fn a_message_is_followed_from_its_publisher_to_its_end() {
+    let broker = Broker::start();
+    run(async {
+        let channel = order_system(&broker).await;
+        // Kept routes must not hide what is published once there is a rule.
+        publish(&channel, "before", Arguments::default()).await;
+        flush(&channel).await;
+        broker
+            .put("/harrier/trace-rules/%2F/lost", r#"{"queue": "orders"}"#)
+            .is(201, "");
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        live_and_die(&channel, parent).await;
+        let found = broker.json("/harrier/traces?correlation_id=order-1");
+        assert_eq!(found["found"], 1);
+        assert_eq!(broker.json("/harrier/traces")["found"], 1);
+        let story = &found["items"][0];
+        assert_eq!(story["traceparent"], parent);
+        let path = format!("/harrier/traces/{}", story["id"].as_str().unwrap());
+        let story = broker.json(&path);
+        assert_eq!(
+            whats(&story),
+            [
+                "published",
+                "delivered",
+                "requeued",
+                "delivered",
+                "rejected",
+                "dead_lettered",
+                "delivered",
+                "acknowledged"
+            ]
+        );
+        assert_eq!(story["in"], json!([]));
+        let events = &story["events"];
+        assert_eq!(
+            events[0]["bindings"],
+            json!([{
+                "source": "orders",
+                "destination": "orders",
+                "destination_type": "queue",
+                "routing_key": "order.#"
+            }])
+        );
+        assert_eq!(events[0]["queues"], json!(["orders"]));
+        assert_eq!(events[0]["user"], "guest");
+        assert_eq!(events[2]["cause"], "rejected");
+        assert_eq!(events[3]["redelivered"], true);
+        assert_eq!(events[5]["reason"], "rejected");
+        assert_eq!(events[5]["queues"], json!(["dead"]));
+        assert_eq!(events[7]["queue"], "dead");
+        assert_eq!(broker.json("/harrier/trace-rules/%2F/lost")["chosen"], 1);
+    });
+}
+
+#[test]
+fn nothing_is_taken_down_without_rules() {
+    let broker = Broker::start();
+    run(async {
+        let channel = order_system(&broker).await;
+        publish(&channel, "order-1", Arguments::default()).await;
+        get(&channel, "orders")
+            .await
+            .ack(BasicAckOptions::default())
+            .await
+            .unwrap();
+        flush(&channel).await;
+        assert_eq!(broker.json("/harrier/trace-events?after=0")["last"], 0);
+        broker.put("/harrier/trace-rules/%2F/all", "").is(201, "");
+        broker
+            .put("/harrier/trace-rules/%2F/all", r#"{"sample": 0.5}"#)
+            .is(204, "");
+        broker.delete("/harrier/trace-rules/%2F/all").is(204, "");
+        publish(&channel, "order-2", Arguments::default()).await;
+        flush(&channel).await;
+        assert_eq!(broker.json("/harrier/trace-events?after=0")["last"], 0);
+        assert_eq!(broker.json("/harrier/trace-rules"), json!([]));
+    });
+}
+
+#[test]
+fn a_message_that_dies_where_no_letters_go_is_said_to_be_dropped() {
+    let broker = Broker::start();
+    run(async {
+        let channel = order_system(&broker).await;
+        broker
+            .put(
+                "/harrier/trace-rules/%2F/one",
+                r#"{"correlation_id": "order-1"}"#,
+            )
+            .is(201, "");
+        publish(&channel, "order-1", Arguments::default()).await;
+        publish(&channel, "order-2", Arguments::default()).await;
+        for queue in ["orders", "orders", "dead"] {
+            let got = get(&channel, queue).await;
+            got.reject(BasicRejectOptions { requeue: false })
+                .await
+                .unwrap();
+        }
+        flush(&channel).await;
+        let events = broker.json("/harrier/trace-events?after=0");
+        let last = events["events"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(
+            (&last["what"], &last["queue"]),
+            (&json!("dropped"), &json!("dead"))
+        );
+        let found = broker.json("/harrier/traces?queue=dead&vhost=%2F");
+        assert_eq!(found["found"], 1);
+        assert_eq!(found["items"][0]["in"], json!([]));
+        broker.delete("/harrier/traces").is(204, "");
+        assert_eq!(broker.json("/harrier/traces")["found"], 0);
+    });
+}
+
+#[test]
+fn rules_that_make_no_sense_are_refused() {
+    let broker = Broker::start();
+    for (body, reason) in [
+        (
+            r#"{"sample": 0}"#,
+            "sample is 0: expected a number above 0, and at most 1",
+        ),
+        (r#"{"queue": 1}"#, "queue is 1: expected a string"),
+        (
+            r#"{"headers": {"a": []}}"#,
+            "a is []: expected a string, a number or a boolean",
+        ),
+    ] {
+        let answer = broker.put("/harrier/trace-rules/%2F/bad", body);
+        assert_eq!(
+            (answer.status, answer.json()["reason"].as_str()),
+            (400, Some(reason))
+        );
+    }
+    let answer = broker.put("/harrier/trace-rules/%2F/bad", r#"{"que": "x"}"#);
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(broker.put("/harrier/trace-rules/none/r", "").status, 404);
+    assert_eq!(broker.delete("/harrier/trace-rules/%2F/none").status, 404);
+    assert_eq!(broker.get("/harrier/traces/17").status, 400);
+    assert_eq!(broker.get("/harrier/traces/0000000000000011").status, 404);
+    assert_eq!(broker.get("/harrier/traces?limit=many").status, 400);
+}
+
+#[test]
+fn only_monitors_who_may_enter_trace() {
+    let broker = Broker::start();
+    broker.user("ops", &["monitoring"]);
+    broker.user("dev", &["management"]);
+    broker.permit("dev", "/", ["", "", ""]);
+    let rule = "/harrier/trace-rules/%2F/r";
+    assert_eq!(broker.ask("ops", "PUT", rule, "").status, 404);
+    assert_eq!(broker.ask("dev", "PUT", rule, "").status, 401);
+    assert_eq!(broker.ask("dev", "GET", "/harrier/traces", "").status, 401);
+    broker.permit("ops", "/", ["", "", ""]);
+    assert_eq!(broker.ask("ops", "PUT", rule, "").status, 201);
+    assert_eq!(broker.ask("ops", "GET", "/harrier/traces", "").status, 200);
+    assert_eq!(
+        broker.ask("ops", "DELETE", "/harrier/traces", "").status,
+        401
+    );
+}
+
+/// Reads one request and answers it; its body.
+fn collect(listener: &TcpListener) -> Value {
+    let (socket, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(socket);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(text) = line.strip_prefix("content-length: ") {
+            length = text.parse().unwrap();
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    reader.get_mut().write_all(answer).unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[test]
+fn a_collector_is_handed_spans_below_that_of_the_publisher() {
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/", collector.local_addr().unwrap());
+    let broker = Broker::configured(|config| config.otlp_endpoint = Some(endpoint));
+    let (seen, spans) = mpsc::channel();
+    std::thread::spawn(move || {
+        loop {
+            let body = collect(&collector);
+            let scope = &body["resourceSpans"][0]["scopeSpans"][0];
+            for span in scope["spans"].as_array().unwrap() {
+                // Once the test has what it waits for, nobody listens.
+                let _gone = seen.send(span.clone());
+            }
+        }
+    });
+    run(async {
+        let channel = order_system(&broker).await;
+        broker.put("/harrier/trace-rules/%2F/all", "").is(201, "");
+        let mut headers = Arguments::default();
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent".into(), AMQPValue::LongString(parent.into()));
+        publish(&channel, "order-1", headers).await;
+        let got = get(&channel, "orders").await;
+        got.reject(BasicRejectOptions { requeue: false })
+            .await
+            .unwrap();
+        get(&channel, "dead")
+            .await
+            .ack(BasicAckOptions::default())
+            .await
+            .unwrap();
+        flush(&channel).await;
+    });
+    let all: Vec<Value> = spans.iter().take(5).collect();
+    let names: Vec<&str> = all
+        .iter()
+        .map(|span| span["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "send orders",
+            "wait orders",
+            "process orders",
+            "wait dead",
+            "process dead"
+        ]
+    );
+    let send = &all[0];
+    assert_eq!(send["parentSpanId"], "00f067aa0ba902b7");
+    assert_eq!(send["kind"], 4);
+    for span in &all {
+        assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    }
+    for span in &all[1..] {
+        assert_eq!(span["parentSpanId"], send["spanId"]);
+    }
+    assert_eq!(all[2]["status"]["code"], 2);
+    assert!(all[4].get("status").is_none());
+}
+
+#[test]
+fn a_message_that_is_sent_back_goes_on_with_its_story() {
+    let broker = Broker::start();
+    run(async {
+        let channel = order_system(&broker).await;
+        broker.put("/harrier/trace-rules/%2F/all", "").is(201, "");
+        publish(&channel, "order-1", Arguments::default()).await;
+        let got = get(&channel, "orders").await;
+        got.reject(BasicRejectOptions { requeue: false })
+            .await
+            .unwrap();
+        flush(&channel).await;
+        let begun = broker.post(
+            "/harrier/queues/%2F/dead/messages/replay",
+            r#"{"all": true}"#,
+        );
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        let at = begun.header("location").strip_prefix("/api").unwrap();
+        assert_eq!(broker.json(&format!("{at}?wait=60"))["done"], 1);
+        get(&channel, "orders")
+            .await
+            .ack(BasicAckOptions::default())
+            .await
+            .unwrap();
+        flush(&channel).await;
+        let found = broker.json("/harrier/traces?correlation_id=order-1");
+        let id = found["items"][0]["id"].as_str().unwrap();
+        let story = broker.json(&format!("/harrier/traces/{id}"));
+        assert_eq!(
+            whats(&story),
+            [
+                "published",
+                "delivered",
+                "rejected",
+                "dead_lettered",
+                "replayed",
+                "delivered",
+                "acknowledged"
+            ]
+        );
+        assert_eq!(story["events"][4]["queue"], "dead");
+        assert_eq!(story["events"][4]["queues"], json!(["orders"]));
+    });
+}
