@@ -188,7 +188,7 @@ impl TraceCommand {
             Action::Find(find) => find.run(&console, self.vhost.vhost.as_deref()),
             Action::Show { id } => {
                 let found = console.api.get(&path(&["harrier", "traces", &id]));
-                let story = found.map_err(|error| error.about(&format!("trace '{id}'")))?;
+                let story = found.map_err(|error| error.about(format!("trace '{id}'")))?;
                 match console.format {
                     Format::Json => console.json(&story),
                     Format::Table => print(&time_line(&story, now_ms())).map(drop),
@@ -278,7 +278,6 @@ impl Find {
 
 /// Prints events as they come, those of one virtual host or all.
 fn follow(console: &Console, vhost: Option<&str>, all: bool) -> Result<(), Failure> {
-    const EVERY: Duration = Duration::from_millis(500);
     let mut after = all.then_some(0);
     loop {
         let text = after.map(|number: u64| number.to_string());
@@ -299,7 +298,7 @@ fn follow(console: &Console, vhost: Option<&str>, all: bool) -> Result<(), Failu
         let last = found["last"].as_u64();
         // What came in the meantime is asked for at once.
         if last == after || after.is_none() {
-            thread::sleep(EVERY);
+            pause();
         }
         after = last;
     }
@@ -321,4 +320,15 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     });
     read.next()
         .ok_or_else(|| "expected a whole number with ms, s, m or h, such as 5m".to_owned())
+}
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Waits until it is time to ask again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line has its thread to itself"
+)]
+fn pause() {
+    thread::sleep(EVERY);
 }
