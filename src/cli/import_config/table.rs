@@ -577,9 +577,7 @@ const ROWS: &[Row] = &[
     ),
     (
         &["prometheus.**"],
-        Nothing(
-            "metrics are served as they are, without TLS; beside the management API also with it",
-        ),
+        Nothing("only the metrics beside the management API have TLS"),
     ),
     // Tokens.
     (
