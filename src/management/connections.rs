@@ -18,6 +18,7 @@ use super::path::Path;
 use super::rates::{Ages, Subject};
 use super::reply::{ApiError, Reply, done, found, listed, merge};
 use super::routes::Routes;
+use crate::base::clock::Now;
 use crate::server::roster::ConnectionView;
 
 /// What a client hears whose connection is closed, unless there is a better reason.
@@ -193,7 +194,7 @@ fn shown(api: &Api, connection: &ConnectionView, ages: Ages) -> Value {
         "node": api.node(),
         "type": "network",
         "protocol": "AMQP 0-9-1",
-        "state": state(connection),
+        "state": state(connection, api.shared.now()),
         "host": connection.local.ip().to_string(),
         "port": connection.local.port(),
         "peer_host": connection.peer.ip().to_string(),
@@ -256,10 +257,11 @@ fn encryption(connection: &ConnectionView) -> Value {
     })
 }
 
-fn state(connection: &ConnectionView) -> &'static str {
+fn state(connection: &ConnectionView, now: Now) -> &'static str {
     match connection.opened() {
         None => "opening",
         Some(_) if connection.is_blocked() => "blocked",
+        Some(_) if connection.is_in_flow(now) => "flow",
         Some(_) => "running",
     }
 }
