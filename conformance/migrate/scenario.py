@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -14,20 +13,24 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pika
 
-RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5673")
-MANAGEMENT = os.environ.get("RABBITMQ_MANAGEMENT", "http://127.0.0.1:15673")
-SCALE = float(os.environ.get("MIGRATE_SCALE", "1"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from brokers import BrokerError, rabbitmq  # noqa: E402 it is not beside this script
+
+# How many messages are there before it begins.
+MESSAGES = int(os.environ.get("MIGRATE_MESSAGES", "10000"))
 VHOSTS = ["migrate-1", "migrate-2"]
 READY_TIMEOUT_S = 60
 MIGRATE_TIMEOUT_S = 900
 PUBLISH_FOR_S = 20
 
-# virtual host, queue, arguments, messages, octets of a body
+# virtual host, queue, arguments, messages of 100,000 in all, octets of a body
 QUEUES = [
     ("migrate-1", "classic", {}, 30_000, 100),
     ("migrate-1", "quorum", {"x-queue-type": "quorum"}, 30_000, 100),
@@ -49,13 +52,19 @@ def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+@dataclass
+class Source:
+    """The RabbitMQ that is left."""
+
+    amqp: str
+    http: str
+
+
 def api(base: str, method: str, path: str, body=None):
     request = urllib.request.Request(
         f"{base}/api{path}", method=method, data=None if body is None else json.dumps(body).encode()
     )
-    user = urlsplit(RABBITMQ_URL)
-    login = f"{user.username}:{user.password}" if base == MANAGEMENT else "guest:guest"
-    request.add_header("Authorization", "Basic " + b64encode(login.encode()).decode())
+    request.add_header("Authorization", "Basic " + b64encode(b"guest:guest").decode())
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request) as answer:
         text = answer.read()
@@ -94,17 +103,17 @@ def fingerprint(body: bytes, properties: pika.BasicProperties) -> tuple:
     )
 
 
-def fill() -> dict[tuple[str, str], dict[str, tuple]]:
+def fill(source: Source) -> dict[tuple[str, str], dict[str, tuple]]:
     """Publishes everything; what each queue has, by message id."""
     expected = {}
     for vhost in VHOSTS:
-        api(MANAGEMENT, "PUT", f"/vhosts/{vhost}", {})
+        api(source.http, "PUT", f"/vhosts/{vhost}", {})
     for vhost, queue, arguments, count, size in QUEUES:
-        connection = connect(RABBITMQ_URL, vhost)
+        connection = connect(source.amqp, vhost)
         channel = connection.channel()
         channel.queue_declare(queue, durable=True, arguments=arguments)
         known = expected[vhost, queue] = {}
-        for number in range(int(count * SCALE)):
+        for number in range(count * MESSAGES // 100_000):
             body, properties = message(queue, number, size)
             channel.basic_publish("", queue, body, properties)
             known[properties.message_id] = fingerprint(body, properties)
@@ -117,15 +126,16 @@ def fill() -> dict[tuple[str, str], dict[str, tuple]]:
 class LivePublisher(threading.Thread):
     """Publishes with confirms until it is stopped."""
 
-    def __init__(self, queue: str, known: dict[str, tuple]):
+    def __init__(self, source: Source, queue: str, known: dict[str, tuple]):
         super().__init__()
+        self.source = source
         self.queue = queue
         self.known = known
         self.confirmed = 0
         self.stopped = threading.Event()
 
     def run(self) -> None:
-        connection = connect(RABBITMQ_URL, "migrate-1")
+        connection = connect(self.source.amqp, "migrate-1")
         channel = connection.channel()
         channel.confirm_delivery()
         number = 1_000_000
@@ -152,9 +162,9 @@ def start_harrier(data: Path) -> tuple[subprocess.Popen, str, str]:
     return broker, f"amqp://guest:guest@{found[1]}", f"http://{found[2]}"
 
 
-def migrate(http: str, *more: str) -> subprocess.Popen:
-    command = [os.environ["HARRIER_BIN"], "migrate", "--from", RABBITMQ_URL]
-    command += ["--management", MANAGEMENT, "--to", http]
+def migrate(source: Source, http: str, *more: str) -> subprocess.Popen:
+    command = [os.environ["HARRIER_BIN"], "migrate", "--from", source.amqp]
+    command += ["--management", source.http, "--to", http]
     for vhost in VHOSTS:
         command += ["--queue-vhost", vhost]
     return subprocess.Popen(
@@ -196,44 +206,40 @@ def compare(url: str, expected: dict[tuple[str, str], dict[str, tuple]]) -> None
         case(f"arrived[{name}]", problem)
 
 
-def run_all() -> None:
-    for vhost in VHOSTS:
-        forget(vhost)
+def run_all(source: Source) -> None:
     began = time.monotonic()
-    expected = fill()
+    expected = fill(source)
     total = sum(map(len, expected.values()))
     log(f"{total} messages published in {time.monotonic() - began:.0f} s")
     broker, amqp, http = start_harrier(Path("migrated-data"))
     try:
-        dry = migrate(http, "--dry-run")
+        dry = migrate(source, http, "--dry-run")
         said, _ = dry.communicate(timeout=60)
         log(said)
         done = dry.returncode == 0 and "7 queues would be moved" in said
         case("dry-run", "" if done else said[-200:].replace("\n", " | "))
-        move(http, expected)
-        left = api(MANAGEMENT, "GET", "/queues?columns=vhost,name,messages")
+        move(source, http, expected)
+        left = api(source.http, "GET", "/queues?columns=vhost,name,messages")
         left = {(q["vhost"], q["name"]): q.get("messages", 0) for q in left if q["vhost"] in VHOSTS}
         case("source-is-empty", "" if not any(left.values()) else f"{left}")
         compare(amqp, expected)
     finally:
         broker.terminate()
         case("broker-stops", "" if broker.wait(30) == 0 else f"exit status {broker.returncode}")
-        for vhost in VHOSTS:
-            forget(vhost)
         shutil.rmtree("migrated-data", ignore_errors=True)
 
 
-def move(http: str, expected: dict[tuple[str, str], dict[str, tuple]]) -> None:
+def move(source: Source, http: str, expected: dict[tuple[str, str], dict[str, tuple]]) -> None:
     """Migrates while publishers run; the first run is ended half way."""
-    publishers = [LivePublisher(queue, expected["migrate-1", queue]) for queue in LIVE]
+    publishers = [LivePublisher(source, queue, expected["migrate-1", queue]) for queue in LIVE]
     for publisher in publishers:
         publisher.start()
     began = time.monotonic()
-    first = migrate(http)
-    time.sleep(5)
+    first = migrate(source, http)
+    await_shovels(http, first)
     first.kill()
     first.communicate()
-    second = migrate(http)
+    second = migrate(source, http)
     stop = threading.Timer(PUBLISH_FOR_S, lambda: [p.stopped.set() for p in publishers])
     stop.start()
     said, _ = second.communicate(timeout=MIGRATE_TIMEOUT_S)
@@ -247,28 +253,50 @@ def move(http: str, expected: dict[tuple[str, str], dict[str, tuple]]) -> None:
     case("no-shovel-is-left", "" if not left else f"{left}"[:200])
 
 
-def forget(vhost: str) -> None:
-    try:
-        api(MANAGEMENT, "DELETE", f"/vhosts/{vhost}")
-    except urllib.error.HTTPError as error:
-        if error.code != 404:
-            raise
+def await_shovels(http: str, command: subprocess.Popen) -> None:
+    """Until the broker moves messages, of which the command is only an onlooker then."""
+    while command.poll() is None and not api(http, "GET", "/shovels"):
+        time.sleep(0.05)
 
 
-def listens(url: str) -> bool:
-    address = urlsplit(url)
-    with socket.socket() as probe:
-        return probe.connect_ex((address.hostname, address.port)) == 0
+def forget(source: Source) -> None:
+    for vhost in VHOSTS:
+        try:
+            api(source.http, "DELETE", f"/vhosts/{vhost}")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+
+
+@contextmanager
+def any_rabbitmq():
+    """The RabbitMQ that was named, or else one of our own."""
+    named = os.environ.get("RABBITMQ_URL"), os.environ.get("RABBITMQ_MANAGEMENT")
+    if all(named):
+        yield Source(*named)
+        return
+    directory = Path("own-rabbitmq")
+    shutil.rmtree(directory, ignore_errors=True)
+    with rabbitmq(directory.absolute(), ["rabbitmq_management"]) as node:
+        at = "127.0.0.1"
+        yield Source(f"amqp://guest:guest@{at}:{node.amqp_port}", f"http://{at}:{node.management_port}")
+    shutil.rmtree(directory)
 
 
 def main() -> None:
-    missing = [url for url in (RABBITMQ_URL, MANAGEMENT) if not listens(url)]
-    if missing or "HARRIER_BIN" not in os.environ:
-        print("skip all # no RabbitMQ with its management API to migrate from")
+    if "HARRIER_BIN" not in os.environ:
+        print("skip all # no HARRIER_BIN")
         return
-    # The ledger has it for machines without one, and wants to hear of it.
-    print("skip all # not skipped: there is a RabbitMQ")
-    run_all()
+    try:
+        with any_rabbitmq() as source:
+            forget(source)
+            try:
+                run_all(source)
+            finally:
+                forget(source)
+    except BrokerError as error:
+        log(f"migrate: {error}")
+        sys.exit(2)
 
 
 main()
