@@ -26,12 +26,13 @@ make_venv() {
 
 # fetch_sdist VENV NAME VERSION FOLDER
 # Unpacks NAME's source package, which has the tests that its wheel lacks,
-# into FOLDER.
+# into FOLDER, unless it is there.
 fetch_sdist() {
     local venv=$1 name=$2 version=$3 folder=$4
-    if [[ -d $folder ]]; then
+    if grep -qsx "Version: $version" "$folder/PKG-INFO"; then
         return
     fi
+    rm -rf "$folder"
     local download
     download=$(mktemp -d -p "$WORK")
     "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps \
