@@ -7,7 +7,7 @@ const PAGES = [
   ['bindings-list', '#/bindings?view=list', 'Bindings'], ['dead-letters', '#/dead-letters', 'Dead letters'], ['workbench', '#/dead-letters/%2F/dead', 'dead'],
   ['connections', '#/connections', 'Connections'], ['channels', '#/channels', 'Channels'], ['consumers', '#/consumers', 'Consumers'], ['policies', '#/policies', 'Policies'],
   ['parameters', '#/parameters', 'Shovels and parameters'], ['users', '#/users', 'Users'], ['user', '#/users/guest', 'guest'], ['vhosts', '#/vhosts', 'Virtual hosts'],
-  ['vhost', '#/vhosts/%2F', '/'], ['definitions', '#/definitions', 'Definitions'], ['audit', '#/audit', 'Audit log'], ['no-page', '#/nowhere', 'No such page'],
+  ['vhost', '#/vhosts/%2F', '/'], ['definitions', '#/definitions', 'Definitions'], ['audit', '#/audit', 'Audit log'], ['traces', '#/traces', 'Traces'], ['no-page', '#/nowhere', 'No such page'],
 ];
 
 /** What people who don't see or don't use a mouse would miss. */

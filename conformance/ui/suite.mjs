@@ -4,6 +4,7 @@ import { base, expect, go } from './asking.mjs';
 import { administration } from './administration.mjs';
 import { deadLetterStory } from './story.mjs';
 import { checkPages } from './pages.mjs';
+import { traces } from './traces.mjs';
 import { manyQueues } from './many_queues.mjs';
 
 async function signIn(browser) {
@@ -68,7 +69,7 @@ async function hold(name, run, browser, expected = []) {
 }
 
 const CASES = [
-  ['stays-signed-in', stayAfterReload], ['keyboard', keyboard], ...deadLetterStory, ...administration, ...checkPages, ['ten-thousand-queues', manyQueues], ['sign-out', signOut],
+  ['stays-signed-in', stayAfterReload], ['keyboard', keyboard], ...deadLetterStory, ...administration, ...traces, ...checkPages, ['ten-thousand-queues', manyQueues], ['sign-out', signOut],
 ];
 /** CASES names some of them by a regular expression, while one works on these. */
 const wanted = new RegExp(process.env.CASES ?? '');
