@@ -45,13 +45,13 @@ const ABSENT: [&str; 5] = [
 ];
 
 /// A broker and where commands about it are run.
-struct Place {
+pub struct Place {
     directory: TempDir,
     broker: Broker,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempdir().unwrap();
         let broker = Broker::start(&directory.path().join("data"));
         Self { directory, broker }
@@ -83,7 +83,7 @@ impl Place {
     }
 
     /// A line as somebody types it.
-    fn shell(&self, line: &str) -> Outcome {
+    pub fn shell(&self, line: &str) -> Outcome {
         let program = Path::new(env!("CARGO_BIN_EXE_harrier")).parent().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", line]).env_clear().stdin(Stdio::null());

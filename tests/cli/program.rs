@@ -57,6 +57,8 @@ pub struct Broker {
     pub address: String,
     /// Where its management API is.
     pub http: String,
+    /// Where it is over TLS, if that is served.
+    pub https: Option<String>,
 }
 
 impl Broker {
@@ -66,33 +68,32 @@ impl Broker {
 
     /// With more flags.
     pub fn start_with(directory: &Path, flags: &[&str]) -> Self {
-        let mut child = harrier(&[
-            "serve",
-            "--amqp",
-            "127.0.0.1:0",
-            "--http",
-            "127.0.0.1:0",
-            "--prometheus",
-            "off",
-        ])
-        .arg("--data-dir")
-        .arg(directory)
-        .args(flags)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        let flags = [&["--prometheus", "off"], flags].concat();
+        Self::start_at(directory, "127.0.0.1:0", "127.0.0.1:0", &flags)
+    }
+
+    /// With these addresses.
+    pub fn start_at(directory: &Path, amqp: &str, http: &str, flags: &[&str]) -> Self {
+        let mut child = harrier(&["serve", "--amqp", amqp, "--http", http])
+            .arg("--data-dir")
+            .arg(directory)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut ready = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut ready).unwrap();
         let named = |name| {
             let mut words = ready.split_whitespace();
             let address = words.find_map(|word| word.strip_prefix(name));
-            address.unwrap().to_owned()
+            address.map(str::to_owned)
         };
         Self {
-            address: named("amqp="),
-            http: named("http="),
+            address: named("amqp=").unwrap(),
+            http: named("http=").unwrap(),
+            https: named("https="),
             ready,
             child,
         }
@@ -100,6 +101,11 @@ impl Broker {
 }
 
 impl Broker {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops it as a service manager does.
     pub fn stop(mut self) {
         let command = format!("kill -TERM {}", self.child.id());

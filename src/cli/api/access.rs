@@ -6,12 +6,16 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{Api, Login};
+use super::password;
 use super::profile::Profile;
 use super::trust::Trust;
 use crate::cli::Failure;
 
 /// Where RabbitMQ's and Harrier's API is unless told otherwise.
 const URL: &str = "http://127.0.0.1:15672";
+
+/// Who is there unless configured otherwise, and the password as well.
+const GUEST: &str = "guest";
 
 /// The options of every command that asks the management API.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,7 +27,8 @@ pub struct Access {
     /// Log in as [default: guest]
     #[arg(long, global = true, env = "HARRIER_USER", value_name = "NAME")]
     pub user: Option<String>,
-    /// With this password; --password-file keeps it off the process list [default: guest]
+    /// With this password; --password-file keeps it off the process list, and on a terminal
+    /// it is asked for [default: guest]
     #[arg(
         long,
         global = true,
@@ -44,6 +49,9 @@ pub struct Access {
     /// Trust the certificates in this file (PEM) instead of the system's
     #[arg(long, global = true, env = "HARRIER_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// Take any certificate for the broker's: whoever is in between may read and change all
+    #[arg(long, global = true, env = "HARRIER_INSECURE")]
+    pub insecure: bool,
     /// Show the broker this certificate (PEM), together with --key-file
     #[arg(
         long,
@@ -71,6 +79,20 @@ pub struct Access {
     pub timeout: Option<u64>,
 }
 
+impl Login {
+    /// The one that is meant; a person is asked for what only that person knows.
+    fn chosen(user: Option<String>, password: Option<String>) -> Result<Self, Failure> {
+        let user = user.unwrap_or_else(|| GUEST.to_owned());
+        let password = match password {
+            Some(password) => password,
+            // Everybody knows it.
+            None if user == GUEST || !password::can_ask() => GUEST.to_owned(),
+            None => password::ask(&user)?,
+        };
+        Ok(Self { user, password })
+    }
+}
+
 impl Access {
     /// The client that these options describe. Nothing is sent yet.
     ///
@@ -92,16 +114,14 @@ impl Access {
             (None, Some(file)) if password.is_none() => Some(super::trust::first_line(&file)?),
             (password, _) => password,
         };
-        let login = Login {
-            user: (self.user.clone().or(url_user).or(profile.user))
-                .unwrap_or_else(|| "guest".to_owned()),
-            password: (password.or(url_password).or(profile_password))
-                .unwrap_or_else(|| "guest".to_owned()),
-        };
+        let user = self.user.clone().or(url_user).or(profile.user);
+        let password = password.or(url_password).or(profile_password);
+        let login = Login::chosen(user, password)?;
         let trust = Trust {
             ca_file: self.ca_file.clone().or(profile.ca_file),
             cert_file: self.cert_file.clone().or(profile.cert_file),
             key_file: self.key_file.clone().or(profile.key_file),
+            everybody: self.insecure || profile.insecure.unwrap_or_default(),
         };
         let tls = base.starts_with("https://").then(|| trust.load());
         let patience = Duration::from_secs(self.timeout.unwrap_or(60).max(1));

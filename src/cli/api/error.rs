@@ -114,7 +114,7 @@ impl From<ApiError> for Failure {
 fn certificate(base: &str, why: &str) -> String {
     format!(
         "{base}: {why}; name the authority that signed the broker's certificate with --ca-file, \
-         and call the broker by a name that is in it"
+         and call the broker by a name that is in it, or trust whoever answers: --insecure"
     )
 }
 

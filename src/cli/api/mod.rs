@@ -8,6 +8,7 @@
 mod access;
 mod client;
 mod error;
+mod password;
 mod path;
 mod profile;
 mod trust;

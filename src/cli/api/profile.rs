@@ -22,6 +22,7 @@ pub(super) struct Profile {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) cert_file: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,
+    pub(super) insecure: Option<bool>,
 }
 
 impl Profile {

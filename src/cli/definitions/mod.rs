@@ -1,5 +1,7 @@
 //! `harrier definitions`: all that is declared, out and in, in RabbitMQ's format.
 
+mod comparison;
+
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,10 +10,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use self::comparison::{Comparison, Scope};
 use super::Failure;
 use super::api::{VhostOption, path};
 use super::console::{Asking, Console};
-use super::format::print;
+use super::format::{Format, print};
 use super::progress::Progress;
 
 /// What a file of definitions has lists of.
@@ -58,11 +61,17 @@ enum Action {
     /// Make what a file says; nothing is deleted, and what is there already stays
     #[command(after_help = "Examples:\n  \
         harrier definitions export broker.json\n  \
+        harrier definitions import --dry-run broker.json\n  \
         harrier definitions import broker.json\n  \
-        harrier definitions export | harrier definitions import -")]
+        harrier definitions export | harrier definitions import -\n\n\
+        --dry-run compares with what is there. What the broker would refuse shows only\n\
+        when it is done.")]
     Import {
         /// The file, as exported from Harrier or RabbitMQ; `-` for stdin
         file: PathBuf,
+        /// Tell what would be new and what would change, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -93,30 +102,70 @@ impl DefinitionsCommand {
                     }
                 }
             }
-            Action::Import { file } => import(&console, &at, &about, &file),
+            Action::Import { file, dry_run } => {
+                let import = Import::of(&file)?;
+                if dry_run {
+                    let scope = match self.vhost.vhost {
+                        Some(_) => Scope::Vhost,
+                        None => Scope::Broker,
+                    };
+                    return import.try_out(&console, &at, &about, scope);
+                }
+                import.carry_out(&console, &at, &about)
+            }
         }
     }
 }
 
-fn import(console: &Console, at: &str, about: &str, file: &Path) -> Result<(), Failure> {
-    let text = read(file)?;
-    let shown = file.display();
-    // Told here, a mistake has its line and column.
-    let definitions: Value = serde_json::from_slice(&text)
-        .map_err(|error| Failure::Failed(format!("{shown} isn't JSON: {error}")))?;
-    if !LISTS.iter().any(|list| definitions[*list].is_array()) {
-        return Err(Failure::Failed(format!(
-            "{shown} has no definitions: expected a JSON object with lists such as \"queues\""
-        )));
+/// What a file wants to be there.
+struct Import {
+    text: Vec<u8>,
+    definitions: Value,
+}
+
+impl Import {
+    fn of(file: &Path) -> Result<Self, Failure> {
+        let text = read(file)?;
+        let shown = file.display();
+        // Told here, a mistake has its line and column.
+        let definitions: Value = serde_json::from_slice(&text)
+            .map_err(|error| Failure::Failed(format!("{shown} isn't JSON: {error}")))?;
+        if !LISTS.iter().any(|list| definitions[*list].is_array()) {
+            return Err(Failure::Failed(format!(
+                "{shown} has no definitions: expected a JSON object with lists such as \"queues\""
+            )));
+        }
+        Ok(Self { text, definitions })
     }
-    let what = count(&definitions);
-    let mut progress = Progress::begin();
-    let note = format!("importing {what}");
-    progress.note(&note);
-    let imported = progress.during(|| console.api.post_with(at, &[], text), || note.clone());
-    drop(progress);
-    imported.map_err(|error| error.about(about))?;
-    console.say(&format!("{what} imported"))
+
+    fn try_out(
+        &self,
+        console: &Console,
+        at: &str,
+        about: &str,
+        scope: Scope,
+    ) -> Result<(), Failure> {
+        let there = console.api.get(at).map_err(|error| error.about(about))?;
+        let comparison = Comparison::of(&self.definitions, &there, scope);
+        match console.format {
+            Format::Json => console.json(&comparison.to_json()),
+            Format::Table => print(&comparison.to_table()).map(drop),
+        }
+    }
+
+    fn carry_out(self, console: &Console, at: &str, about: &str) -> Result<(), Failure> {
+        let what = count(&self.definitions);
+        let mut progress = Progress::begin();
+        let note = format!("importing {what}");
+        progress.note(&note);
+        let imported = progress.during(
+            || console.api.post_with(at, &[], self.text),
+            || note.clone(),
+        );
+        drop(progress);
+        imported.map_err(|error| error.about(about))?;
+        console.say(&format!("{what} imported"))
+    }
 }
 
 /// How many there are of what, in a file of definitions.
