@@ -39,9 +39,12 @@ pub(super) fn ask(user: &str) -> Result<String, Failure> {
             "cannot ask for the password of {user} ({error}); give it by --password-file"
         ))
     };
+    // Before the question, after which somebody may type at once.
+    let hidden = Hidden::begin().map_err(failed)?;
     eprint!("Password of {}: ", harmless(user));
-    io::stderr().flush().map_err(failed)?;
-    let typed = Hidden::begin().and_then(|_hidden| typed()).map_err(failed);
+    let asked = io::stderr().flush();
+    let typed = asked.and_then(|()| typed()).map_err(failed);
+    drop(hidden);
     // The line's end wasn't shown either.
     eprintln!();
     typed?.ok_or_else(|| Failure::Usage(format!("no password of {user} was given")))
