@@ -12,16 +12,12 @@ use harrier::broker::store::NullStore;
 use harrier::broker::trace::{
     Criteria, Event, Happening, Ring, Sample, Search, Story, TraceId, TraceParent, fits,
 };
-use harrier::wire::{FieldTable, Properties};
-use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, BasicRejectOptions,
-    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-};
-use lapin::types::{AMQPValue, FieldTable as Arguments};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use harrier::wire::method::{BasicAck, BasicReject, ExchangeDeclare, QueueBind};
+use harrier::wire::{FieldTable, FieldValue, Properties};
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
+use crate::client::{Client, Said};
 
 fn id(number: u64) -> TraceId {
     TraceId::new(number).unwrap()
@@ -228,243 +224,219 @@ fn a_story_tells_where_the_message_is() {
     assert!(later.find(Story::all(ring.after(0, 100))).is_empty());
 }
 
-/// A client on the broker, with an exchange `orders` bound to the queue `orders` by
-/// `order.#`, whose dead letters go to `dead`.
-async fn order_system(broker: &Broker) -> Channel {
-    let uri = format!("amqp://guest:guest@{}/%2f", broker.amqp);
-    let connection = Connection::connect(&uri, ConnectionProperties::default());
-    let channel = connection.await.unwrap().create_channel().await.unwrap();
-    let options = ExchangeDeclareOptions::default();
-    channel
-        .exchange_declare(
-            "orders".into(),
-            ExchangeKind::Topic,
-            options,
-            Arguments::default(),
-        )
-        .await
-        .unwrap();
-    let mut arguments = Arguments::default();
-    let text = |text: &str| AMQPValue::LongString(text.into());
-    arguments.insert("x-dead-letter-exchange".into(), text(""));
-    arguments.insert("x-dead-letter-routing-key".into(), text("dead"));
-    for (name, arguments) in [("orders", arguments), ("dead", Arguments::default())] {
-        let options = QueueDeclareOptions::default();
-        channel
-            .queue_declare(name.into(), options, arguments)
-            .await
-            .unwrap();
+/// A client on a broker with an exchange `orders`, bound to the queue `orders` by
+/// `order.#`; the dead letters of that go to `dead`.
+struct Shop {
+    broker: Broker,
+    client: Client,
+}
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+impl Shop {
+    fn open(broker: Broker) -> Self {
+        let mut client = Client::connect(broker.amqp);
+        client.open_channel(1);
+        let declare = ExchangeDeclare {
+            exchange: "orders",
+            kind: "topic",
+            ..ExchangeDeclare::default()
+        };
+        assert_eq!(client.ask(1, declare), Said::Other(1, (40, 11)));
+        let arguments = FieldTable::from_iter([
+            ("x-dead-letter-exchange", FieldValue::str("")),
+            ("x-dead-letter-routing-key", FieldValue::str("dead")),
+        ]);
+        client.declare_durable("orders", arguments);
+        client.declare_durable("dead", FieldTable::new());
+        for routing_key in ["order.#", "bill.#"] {
+            let bind = QueueBind {
+                queue: "orders",
+                exchange: "orders",
+                routing_key,
+                ..QueueBind::default()
+            };
+            assert_eq!(client.ask(1, bind), Said::Other(1, (50, 21)));
+        }
+        Self { broker, client }
     }
-    for key in ["order.#", "bill.#"] {
-        let options = QueueBindOptions::default();
-        let arguments = Arguments::default();
-        channel
-            .queue_bind(
-                "orders".into(),
-                "orders".into(),
-                key.into(),
-                options,
-                arguments,
-            )
-            .await
-            .unwrap();
+
+    /// Has everything traced that `rule` chooses.
+    #[track_caller]
+    fn trace(&self, rule: &str) {
+        let path = "/harrier/trace-rules/%2F/rule";
+        self.broker.put(path, rule).is(201, "");
     }
-    channel
-}
 
-async fn publish(channel: &Channel, correlation_id: &str, headers: Arguments) {
-    let properties = BasicProperties::default()
-        .with_correlation_id(correlation_id.into())
-        .with_delivery_mode(2)
-        .with_headers(headers);
-    let options = BasicPublishOptions::default();
-    channel
-        .basic_publish(
-            "orders".into(),
-            "order.created".into(),
-            options,
-            b"{}",
-            properties,
-        )
-        .await
-        .unwrap();
-}
+    /// Publishes a message that is part of the trace of [`PARENT`].
+    fn publish(&mut self, correlation_id: &str) {
+        let headers = FieldTable::from_iter([("traceparent", FieldValue::str(PARENT))]);
+        let properties = Properties {
+            delivery_mode: Some(2),
+            correlation_id: Some(correlation_id.as_bytes()),
+            ..Properties::default()
+        };
+        let raw = properties.with_headers(&headers);
+        let to = ("orders", "order.created");
+        self.client.publish(1, to, &raw, b"{}");
+        self.flush();
+    }
 
-async fn get(channel: &Channel, queue: &str) -> lapin::message::BasicGetMessage {
-    let got = channel.basic_get(queue.into(), BasicGetOptions::default());
-    got.await.unwrap().unwrap()
-}
+    /// Takes a message and says that it is done.
+    fn ack(&mut self, queue: &str) {
+        let (delivery_tag, ..) = self.client.get(queue).unwrap();
+        let ack = BasicAck {
+            delivery_tag,
+            ..BasicAck::default()
+        };
+        self.client.send(1, ack);
+        self.flush();
+    }
 
-/// Waits until what was sent before has been seen to: a method that is answered
-/// comes after it.
-async fn flush(channel: &Channel) {
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
-    channel
-        .queue_declare("orders".into(), options, Arguments::default())
-        .await
-        .unwrap();
-}
+    /// Takes a message and refuses it; its properties.
+    fn reject(&mut self, queue: &str, requeue: bool) -> Vec<u8> {
+        let (delivery_tag, _, message) = self.client.get(queue).unwrap();
+        let reject = BasicReject {
+            delivery_tag,
+            requeue,
+        };
+        self.client.send(1, reject);
+        self.flush();
+        message.properties
+    }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(work)
+    /// Waits until what was sent before has been seen to: what is answered comes
+    /// after it.
+    fn flush(&mut self) {
+        self.client.counts(1, "orders");
+    }
+
+    /// The one story there is.
+    #[track_caller]
+    fn story(&self) -> Value {
+        let found = self.broker.json("/harrier/traces");
+        assert_eq!(found["found"], 1);
+        let id = found["items"][0]["id"].as_str().unwrap();
+        self.broker.json(&format!("/harrier/traces/{id}"))
+    }
 }
 
 fn whats(story: &Value) -> Vec<&str> {
     let events = story["events"].as_array().unwrap();
-    events
-        .iter()
-        .map(|event| event["what"].as_str().unwrap())
-        .collect()
-}
-
-/// Publishes `order-1` with a `traceparent`, has it fail twice, die, and be taken from
-/// where dead letters are.
-async fn live_and_die(channel: &Channel, parent: &str) {
-    let mut headers = Arguments::default();
-    headers.insert("traceparent".into(), AMQPValue::LongString(parent.into()));
-    publish(channel, "order-1", headers).await;
-    get(channel, "orders")
-        .await
-        .ack(BasicAckOptions::default())
-        .await
-        .unwrap();
-    let got = get(channel, "orders").await;
-    // No client sees what it is followed by.
-    let seen = got.properties.headers().as_ref().unwrap();
-    assert_eq!(seen.inner().len(), 1);
-    got.reject(BasicRejectOptions { requeue: true })
-        .await
-        .unwrap();
-    let got = get(channel, "orders").await;
-    got.reject(BasicRejectOptions { requeue: false })
-        .await
-        .unwrap();
-    get(channel, "dead")
-        .await
-        .ack(BasicAckOptions::default())
-        .await
-        .unwrap();
-    flush(channel).await;
+    let whats = events.iter().map(|event| event["what"].as_str().unwrap());
+    whats.collect()
 }
 
 #[test]
 fn a_message_is_followed_from_its_publisher_to_its_end() {
-    let broker = Broker::start();
-    run(async {
-        let channel = order_system(&broker).await;
-        // Kept routes must not hide what is published once there is a rule.
-        publish(&channel, "before", Arguments::default()).await;
-        flush(&channel).await;
-        broker
-            .put("/harrier/trace-rules/%2F/lost", r#"{"queue": "orders"}"#)
-            .is(201, "");
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        live_and_die(&channel, parent).await;
-        let found = broker.json("/harrier/traces?correlation_id=order-1");
-        assert_eq!(found["found"], 1);
-        assert_eq!(broker.json("/harrier/traces")["found"], 1);
-        let story = &found["items"][0];
-        assert_eq!(story["traceparent"], parent);
-        let path = format!("/harrier/traces/{}", story["id"].as_str().unwrap());
-        let story = broker.json(&path);
-        assert_eq!(
-            whats(&story),
-            [
-                "published",
-                "delivered",
-                "requeued",
-                "delivered",
-                "rejected",
-                "dead_lettered",
-                "delivered",
-                "acknowledged"
-            ]
-        );
-        assert_eq!(story["in"], json!([]));
-        let events = &story["events"];
-        assert_eq!(
-            events[0]["bindings"],
-            json!([{
-                "source": "orders",
-                "destination": "orders",
-                "destination_type": "queue",
-                "routing_key": "order.#"
-            }])
-        );
-        assert_eq!(events[0]["queues"], json!(["orders"]));
-        assert_eq!(events[0]["user"], "guest");
-        assert_eq!(events[2]["cause"], "rejected");
-        assert_eq!(events[3]["redelivered"], true);
-        assert_eq!(events[5]["reason"], "rejected");
-        assert_eq!(events[5]["queues"], json!(["dead"]));
-        assert_eq!(events[7]["queue"], "dead");
-        assert_eq!(broker.json("/harrier/trace-rules/%2F/lost")["chosen"], 1);
+    let mut shop = Shop::open(Broker::start());
+    // Kept routes must not hide what is published once there is a rule.
+    shop.publish("before");
+    shop.trace(r#"{"queue": "orders"}"#);
+    shop.publish("order-1");
+    shop.ack("orders");
+    let seen = shop.reject("orders", true);
+    let headers = Properties::parse(&seen).unwrap().headers_table().unwrap();
+    assert_eq!(headers.len(), 1, "no client sees what it is followed by");
+    shop.reject("orders", false);
+    shop.ack("dead");
+    let story = shop.story();
+    let expected = [
+        "published",
+        "delivered",
+        "requeued",
+        "delivered",
+        "rejected",
+        "dead_lettered",
+        "delivered",
+        "acknowledged",
+    ];
+    assert_eq!(whats(&story), expected);
+    assert_eq!(story["in"], json!([]));
+    assert_eq!(story["traceparent"], PARENT);
+    let events = &story["events"];
+    let way = json!({
+        "source": "orders",
+        "destination": "orders",
+        "destination_type": "queue",
+        "routing_key": "order.#"
     });
+    assert_eq!(events[0]["bindings"], json!([way]));
+    assert_eq!(events[0]["queues"], json!(["orders"]));
+    assert_eq!(events[0]["user"], "guest");
+    assert_eq!(events[2]["cause"], "rejected");
+    assert_eq!(events[3]["redelivered"], true);
+    assert_eq!(events[5]["reason"], "rejected");
+    assert_eq!(events[5]["queues"], json!(["dead"]));
+    assert_eq!(events[7]["queue"], "dead");
+    let rule = shop.broker.json("/harrier/trace-rules/%2F/rule");
+    assert_eq!(rule["chosen"], 1);
+}
+
+#[test]
+fn a_message_that_is_sent_back_goes_on_with_its_story() {
+    let mut shop = Shop::open(Broker::start());
+    shop.trace("");
+    shop.publish("order-1");
+    shop.reject("orders", false);
+    let begun = shop.broker.post(
+        "/harrier/queues/%2F/dead/messages/replay",
+        r#"{"all": true}"#,
+    );
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let at = begun.header("location").strip_prefix("/api").unwrap();
+    assert_eq!(shop.broker.json(&format!("{at}?wait=60"))["done"], 1);
+    shop.ack("orders");
+    let story = shop.story();
+    let expected = [
+        "published",
+        "delivered",
+        "rejected",
+        "dead_lettered",
+        "replayed",
+        "delivered",
+        "acknowledged",
+    ];
+    assert_eq!(whats(&story), expected);
+    assert_eq!(story["events"][4]["queue"], "dead");
+    assert_eq!(story["events"][4]["queues"], json!(["orders"]));
 }
 
 #[test]
 fn nothing_is_taken_down_without_rules() {
-    let broker = Broker::start();
-    run(async {
-        let channel = order_system(&broker).await;
-        publish(&channel, "order-1", Arguments::default()).await;
-        get(&channel, "orders")
-            .await
-            .ack(BasicAckOptions::default())
-            .await
-            .unwrap();
-        flush(&channel).await;
-        assert_eq!(broker.json("/harrier/trace-events?after=0")["last"], 0);
-        broker.put("/harrier/trace-rules/%2F/all", "").is(201, "");
-        broker
-            .put("/harrier/trace-rules/%2F/all", r#"{"sample": 0.5}"#)
-            .is(204, "");
-        broker.delete("/harrier/trace-rules/%2F/all").is(204, "");
-        publish(&channel, "order-2", Arguments::default()).await;
-        flush(&channel).await;
-        assert_eq!(broker.json("/harrier/trace-events?after=0")["last"], 0);
-        assert_eq!(broker.json("/harrier/trace-rules"), json!([]));
-    });
+    let mut shop = Shop::open(Broker::start());
+    let last = |shop: &Shop| shop.broker.json("/harrier/trace-events?after=0")["last"].clone();
+    shop.publish("order-1");
+    shop.ack("orders");
+    assert_eq!(last(&shop), 0);
+    shop.trace("");
+    let rule = "/harrier/trace-rules/%2F/rule";
+    shop.broker.put(rule, r#"{"sample": 0.5}"#).is(204, "");
+    shop.broker.delete(rule).is(204, "");
+    shop.publish("order-2");
+    assert_eq!(last(&shop), 0);
+    assert_eq!(shop.broker.json("/harrier/trace-rules"), json!([]));
 }
 
 #[test]
 fn a_message_that_dies_where_no_letters_go_is_said_to_be_dropped() {
-    let broker = Broker::start();
-    run(async {
-        let channel = order_system(&broker).await;
-        broker
-            .put(
-                "/harrier/trace-rules/%2F/one",
-                r#"{"correlation_id": "order-1"}"#,
-            )
-            .is(201, "");
-        publish(&channel, "order-1", Arguments::default()).await;
-        publish(&channel, "order-2", Arguments::default()).await;
-        for queue in ["orders", "orders", "dead"] {
-            let got = get(&channel, queue).await;
-            got.reject(BasicRejectOptions { requeue: false })
-                .await
-                .unwrap();
-        }
-        flush(&channel).await;
-        let events = broker.json("/harrier/trace-events?after=0");
-        let last = events["events"].as_array().unwrap().last().unwrap().clone();
-        assert_eq!(
-            (&last["what"], &last["queue"]),
-            (&json!("dropped"), &json!("dead"))
-        );
-        let found = broker.json("/harrier/traces?queue=dead&vhost=%2F");
-        assert_eq!(found["found"], 1);
-        assert_eq!(found["items"][0]["in"], json!([]));
-        broker.delete("/harrier/traces").is(204, "");
-        assert_eq!(broker.json("/harrier/traces")["found"], 0);
-    });
+    let mut shop = Shop::open(Broker::start());
+    shop.trace(r#"{"correlation_id": "order-1"}"#);
+    shop.publish("order-1");
+    shop.publish("order-2");
+    for queue in ["orders", "orders", "dead"] {
+        shop.reject(queue, false);
+    }
+    let story = shop.story();
+    assert_eq!(whats(&story).last(), Some(&"dropped"));
+    assert_eq!(story["in"], json!([]));
+    let found =
+        |query: &str| shop.broker.json(&format!("/harrier/traces?{query}"))["found"].clone();
+    assert_eq!(found("queue=dead&vhost=%2F"), 1);
+    assert_eq!(found("queue=none"), 0);
+    assert_eq!(found("correlation_id=order-1&exchange=orders"), 1);
+    shop.broker.delete("/harrier/traces").is(204, "");
+    assert_eq!(found(""), 0);
 }
 
 #[test]
@@ -554,39 +526,21 @@ fn a_collector_is_handed_spans_below_that_of_the_publisher() {
             }
         }
     });
-    run(async {
-        let channel = order_system(&broker).await;
-        broker.put("/harrier/trace-rules/%2F/all", "").is(201, "");
-        let mut headers = Arguments::default();
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        headers.insert("traceparent".into(), AMQPValue::LongString(parent.into()));
-        publish(&channel, "order-1", headers).await;
-        let got = get(&channel, "orders").await;
-        got.reject(BasicRejectOptions { requeue: false })
-            .await
-            .unwrap();
-        get(&channel, "dead")
-            .await
-            .ack(BasicAckOptions::default())
-            .await
-            .unwrap();
-        flush(&channel).await;
-    });
+    let mut shop = Shop::open(broker);
+    shop.trace("");
+    shop.publish("order-1");
+    shop.reject("orders", false);
+    shop.ack("dead");
     let all: Vec<Value> = spans.iter().take(5).collect();
-    let names: Vec<&str> = all
-        .iter()
-        .map(|span| span["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "send orders",
-            "wait orders",
-            "process orders",
-            "wait dead",
-            "process dead"
-        ]
-    );
+    let names: Vec<_> = all.iter().map(|span| span["name"].as_str()).collect();
+    let expected = [
+        "send orders",
+        "wait orders",
+        "process orders",
+        "wait dead",
+        "process dead",
+    ];
+    assert_eq!(names, expected.map(Some));
     let send = &all[0];
     assert_eq!(send["parentSpanId"], "00f067aa0ba902b7");
     assert_eq!(send["kind"], 4);
@@ -598,49 +552,4 @@ fn a_collector_is_handed_spans_below_that_of_the_publisher() {
     }
     assert_eq!(all[2]["status"]["code"], 2);
     assert!(all[4].get("status").is_none());
-}
-
-#[test]
-fn a_message_that_is_sent_back_goes_on_with_its_story() {
-    let broker = Broker::start();
-    run(async {
-        let channel = order_system(&broker).await;
-        broker.put("/harrier/trace-rules/%2F/all", "").is(201, "");
-        publish(&channel, "order-1", Arguments::default()).await;
-        let got = get(&channel, "orders").await;
-        got.reject(BasicRejectOptions { requeue: false })
-            .await
-            .unwrap();
-        flush(&channel).await;
-        let begun = broker.post(
-            "/harrier/queues/%2F/dead/messages/replay",
-            r#"{"all": true}"#,
-        );
-        assert_eq!(begun.status, 202, "{}", begun.body);
-        let at = begun.header("location").strip_prefix("/api").unwrap();
-        assert_eq!(broker.json(&format!("{at}?wait=60"))["done"], 1);
-        get(&channel, "orders")
-            .await
-            .ack(BasicAckOptions::default())
-            .await
-            .unwrap();
-        flush(&channel).await;
-        let found = broker.json("/harrier/traces?correlation_id=order-1");
-        let id = found["items"][0]["id"].as_str().unwrap();
-        let story = broker.json(&format!("/harrier/traces/{id}"));
-        assert_eq!(
-            whats(&story),
-            [
-                "published",
-                "delivered",
-                "rejected",
-                "dead_lettered",
-                "replayed",
-                "delivered",
-                "acknowledged"
-            ]
-        );
-        assert_eq!(story["events"][4]["queue"], "dead");
-        assert_eq!(story["events"][4]["queues"], json!(["orders"]));
-    });
 }
