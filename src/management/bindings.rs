@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::access::{InVhost, Viewer};
 use super::api::Api;
@@ -19,8 +19,9 @@ use super::fields;
 use super::listing::Listing;
 use super::path::{Path, exchange_name};
 use super::properties_key::properties_key;
-use super::reply::{ApiError, Reply, done, found, listed};
+use super::reply::{ApiError, Reply, done, found, listed_in_part};
 use super::routes::Routes;
+use super::row::{Wanted, columns};
 use crate::broker::spec::{BindingSpec, Destination};
 use crate::broker::vhost::Vhost;
 
@@ -61,27 +62,28 @@ type Row = (Arc<Vhost>, BindingSpec);
 async fn list(listing: Listing, vhost: Arc<Vhost>, bindings: Vec<BindingSpec>) -> Reply {
     let rows = bindings.into_iter();
     let rows = rows.map(|binding| (Arc::clone(&vhost), binding)).collect();
-    listed(listing, rows, name, shown).await
+    listed_in_part(listing, rows, name, shown).await
 }
 
 fn name((_, binding): &Row) -> &str {
     &binding.source
 }
 
-fn shown((vhost, binding): &Row) -> Value {
-    let kind = match binding.destination {
-        Destination::Queue(_) => "queue",
-        Destination::Exchange(_) => "exchange",
-    };
-    json!({
+fn shown((vhost, binding): &Row, wanted: &Wanted<'_>) -> Value {
+    let mut shown = Map::new();
+    columns!(&mut shown, wanted;
         "source": &*binding.source,
         "vhost": &**vhost.name(),
         "destination": &**binding.destination.name(),
-        "destination_type": kind,
+        "destination_type": match binding.destination {
+            Destination::Queue(_) => "queue",
+            Destination::Exchange(_) => "exchange",
+        },
         "routing_key": &*binding.routing_key,
         "arguments": arguments::json(&binding.arguments),
         "properties_key": properties_key(&binding.routing_key, &binding.arguments),
-    })
+    );
+    shown.into()
 }
 
 async fn all(Viewer(acting): Viewer, listing: Listing) -> Reply {
@@ -90,7 +92,7 @@ async fn all(Viewer(acting): Viewer, listing: Listing) -> Reply {
         let bindings = vhost.bindings().into_iter();
         rows.extend(bindings.map(|binding| (Arc::clone(&vhost), binding)));
     }
-    listed(listing, rows, name, shown).await
+    listed_in_part(listing, rows, name, shown).await
 }
 
 async fn of_vhost(place: InVhost, listing: Listing) -> Reply {
@@ -200,7 +202,7 @@ type Named = (String, String, String, String, String);
 
 async fn one(place: InVhost, Path(path): Path<Named>, listing: Listing) -> Reply {
     let binding = named(&place, &path)?;
-    found(listing.project(shown(&(place.vhost, binding))))
+    found(listing.project(shown(&(place.vhost, binding), &Wanted::All)))
 }
 
 async fn unbind(State(api): State<Arc<Api>>, place: InVhost, Path(path): Path<Named>) -> Reply {

@@ -15,8 +15,9 @@ use super::counters::{self, CHANNEL};
 use super::listing::Listing;
 use super::path::Path;
 use super::rates::{Ages, Subject};
-use super::reply::{ApiError, Reply, found, listed, merge};
+use super::reply::{ApiError, Reply, found, listed_in_part, merge};
 use super::routes::Routes;
+use super::row::{Wanted, columns};
 use super::times::rfc3339;
 use crate::base::limits::SAMPLE_INTERVAL;
 use crate::server::roster::{ChannelMode, ChannelView, ConnectionView};
@@ -49,9 +50,10 @@ pub fn rows(connection: &Arc<ConnectionView>) -> Vec<Row> {
 /// A list of channels.
 ///
 /// # Errors
-/// As [`listed`].
+/// As [`listed_in_part`].
 pub async fn list(api: Arc<Api>, listing: Listing, ages: Ages, rows: Vec<Row>) -> Reply {
-    listed(listing, rows, name, move |row| shown(&api, row, ages)).await
+    let shown = move |row: &Row, wanted: &Wanted<'_>| shown(&api, row, ages, wanted);
+    listed_in_part(listing, rows, name, shown).await
 }
 
 fn name(row: &Row) -> &str {
@@ -98,13 +100,13 @@ async fn one(
     let row = row.ok_or_else(ApiError::not_found)?;
     let consumers = Consuming::of(&row.connection, &row.channel);
     let consumers: Vec<_> = consumers.iter().map(|one| one.shown(&api)).collect();
-    let mut shown = shown(&api, &row, ages);
+    let mut shown = shown(&api, &row, ages, &Wanted::All);
     let details = json!({ "consumer_details": consumers, "publishes": [], "deliveries": [] });
     merge(&mut shown, details);
     found(listing.project(shown))
 }
 
-fn shown(api: &Api, row: &Row, ages: Ages) -> Value {
+fn shown(api: &Api, row: &Row, ages: Ages, wanted: &Wanted<'_>) -> Value {
     let Row {
         name,
         connection,
@@ -113,7 +115,8 @@ fn shown(api: &Api, row: &Row, ages: Ages) -> Value {
     let opened = connection.opened();
     let user = opened.map_or("", |opened| &*opened.user);
     let mode = channel.mode();
-    let mut shown = json!({
+    let mut shown = Map::new();
+    columns!(&mut shown, wanted;
         "name": name,
         "number": channel.number,
         "node": api.node(),
@@ -121,11 +124,11 @@ fn shown(api: &Api, row: &Row, ages: Ages) -> Value {
         "user": user,
         "user_who_performed_action": user,
         "state": "running",
-        "connection_details": {
+        "connection_details": json!({
             "name": &*connection.name,
             "peer_host": connection.peer.ip().to_string(),
             "peer_port": connection.peer.port(),
-        },
+        }),
         "confirm": mode == ChannelMode::Confirm,
         "transactional": mode == ChannelMode::Transactional,
         "consumer_count": channel.consumer_count(),
@@ -137,19 +140,24 @@ fn shown(api: &Api, row: &Row, ages: Ages) -> Value {
         "acks_uncommitted": channel.acks_uncommitted(),
         "pending_raft_commands": 0,
         "cached_segments": 0,
-    });
+    );
     let idle = api.shared.now().unix_ms.saturating_sub(channel.last_use());
     if channel.last_use() > 0 && idle > SAMPLE_INTERVAL.as_millis() as u64 {
-        let since = rfc3339(channel.last_use());
-        merge(&mut shown, json!({ "idle_since": since }));
+        columns!(&mut shown, wanted; "idle_since": rfc3339(channel.last_use()));
     }
-    let values = counters::of_channel(&channel.traffic());
-    if values.iter().any(|value| *value > 0) {
-        let subject = Subject::Channel(connection.id, channel.number);
-        let mut stats = Map::new();
-        let rates = &api.rates;
-        rates.put(&mut stats, &subject, 0, (&CHANNEL, &values), ages.messages);
-        merge(&mut shown, json!({ "message_stats": stats }));
+    if wanted.has("message_stats") {
+        shown.extend(stats(api, row, ages));
     }
-    shown
+    shown.into()
+}
+
+/// What has passed it, if anything has.
+fn stats(api: &Api, row: &Row, ages: Ages) -> Option<(String, Value)> {
+    let values = counters::of_channel(&row.channel.traffic());
+    values.iter().find(|value| **value > 0)?;
+    let subject = Subject::Channel(row.connection.id, row.channel.number);
+    let mut stats = Map::new();
+    let rates = &api.rates;
+    rates.put(&mut stats, &subject, 0, (&CHANNEL, &values), ages.messages);
+    Some(("message_stats".to_owned(), stats.into()))
 }

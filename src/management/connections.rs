@@ -16,8 +16,9 @@ use super::counters::{self, CONNECTION};
 use super::listing::Listing;
 use super::path::Path;
 use super::rates::{Ages, Subject};
-use super::reply::{ApiError, Reply, done, found, listed, merge};
+use super::reply::{ApiError, Reply, done, found, listed_in_part};
 use super::routes::Routes;
+use super::row::{Wanted, columns};
 use crate::base::clock::Now;
 use crate::server::roster::ConnectionView;
 
@@ -73,8 +74,9 @@ async fn list(
     ages: Ages,
     rows: Vec<Arc<ConnectionView>>,
 ) -> Reply {
-    let shown = move |connection: &Arc<ConnectionView>| shown(&api, connection, ages);
-    listed(listing, rows, name, shown).await
+    let shown =
+        move |connection: &Arc<_>, wanted: &Wanted<'_>| shown(&api, connection, ages, wanted);
+    listed_in_part(listing, rows, name, shown).await
 }
 
 fn name(connection: &Arc<ConnectionView>) -> &str {
@@ -123,7 +125,8 @@ async fn one(
     listing: Listing,
 ) -> Reply {
     let connection = named(&api, &acting, &name)?;
-    found(listing.project(shown(&api, &connection, ages)))
+    let shown = shown(&api, &connection, ages, &listing.wanted());
+    found(listing.project(shown))
 }
 
 async fn channels_of(
@@ -187,9 +190,10 @@ fn reason(headers: &HeaderMap) -> &str {
     given.unwrap_or(CLOSED)
 }
 
-fn shown(api: &Api, connection: &ConnectionView, ages: Ages) -> Value {
+fn shown(api: &Api, connection: &ConnectionView, ages: Ages, wanted: &Wanted<'_>) -> Value {
     let (reads, writes) = connection.packets();
-    let mut shown = json!({
+    let mut shown = Map::new();
+    columns!(&mut shown, wanted;
         "name": &*connection.name,
         "node": api.node(),
         "type": "network",
@@ -204,26 +208,26 @@ fn shown(api: &Api, connection: &ConnectionView, ages: Ages) -> Value {
         "recv_cnt": reads,
         "send_cnt": writes,
         "send_pend": connection.pending(),
-    });
-    let mut moving = Map::new();
+    );
     let (subject, values) = (
         Subject::Connection(connection.id),
         counters::of_connection(connection),
     );
+    let counters = (&CONNECTION[..], &values[..]);
     let rates = &api.rates;
-    rates.put(&mut moving, &subject, 0, (&CONNECTION, &values), ages.data);
-    merge(&mut shown, moving.into());
-    merge(&mut shown, opened(connection));
-    merge(&mut shown, encryption(connection));
-    shown
+    rates.put_wanted(&mut shown, &subject, 0, counters, ages.data, wanted);
+    put_opened(connection, wanted, &mut shown);
+    put_encryption(connection, wanted, &mut shown);
+    shown.into()
 }
 
 /// What is known once the client has opened it.
-fn opened(connection: &ConnectionView) -> Value {
+fn put_opened(connection: &ConnectionView, wanted: &Wanted<'_>, shown: &mut Map<String, Value>) {
     let Some(opened) = connection.opened() else {
-        return json!({ "user": "", "vhost": "", "client_properties": {} });
+        columns!(shown, wanted; "user": "", "vhost": "", "client_properties": {});
+        return;
     };
-    let mut shown = json!({
+    columns!(&mut *shown, wanted;
         "user": &*opened.user,
         "user_who_performed_action": &*opened.user,
         "vhost": &*opened.vhost,
@@ -232,19 +236,22 @@ fn opened(connection: &ConnectionView) -> Value {
         "frame_max": opened.frame_max,
         "timeout": opened.heartbeat,
         "client_properties": arguments::json(&opened.client),
-    });
+    );
     if let Some(name) = &opened.client_name {
-        merge(&mut shown, json!({ "user_provided_name": name }));
+        columns!(shown, wanted; "user_provided_name": name);
     }
-    shown
 }
 
-fn encryption(connection: &ConnectionView) -> Value {
+fn put_encryption(
+    connection: &ConnectionView,
+    wanted: &Wanted<'_>,
+    shown: &mut Map<String, Value>,
+) {
     let by = connection
         .opened()
         .and_then(|opened| opened.encryption.as_ref());
     let peer = by.and_then(|by| by.peer.as_ref());
-    json!({
+    columns!(shown, wanted;
         "ssl": by.is_some(),
         "ssl_protocol": by.map_or("", |by| &by.protocol),
         "ssl_cipher": by.map_or("", |by| &by.cipher),
@@ -254,7 +261,7 @@ fn encryption(connection: &ConnectionView) -> Value {
         "peer_cert_issuer": peer.map_or("", |peer| &peer.issuer),
         "peer_cert_serial_number": peer.map_or("", |peer| &peer.serial),
         "peer_cert_validity": peer.map_or("", |peer| &peer.validity),
-    })
+    );
 }
 
 fn state(connection: &ConnectionView, now: Now) -> &'static str {

@@ -17,8 +17,9 @@ use super::listing::Listing;
 use super::path::{Path, exchange_name};
 use super::query::Query;
 use super::rates::{Ages, Subject};
-use super::reply::{ApiError, Reply, done, found, listed, merge, put};
+use super::reply::{ApiError, Reply, done, found, listed_in_part, merge, put};
 use super::routes::Routes;
+use super::row::{Wanted, columns};
 use crate::broker::spec::ExchangeSpec;
 use crate::broker::vhost::Vhost;
 use crate::wire::method::ExchangeDeclare;
@@ -66,17 +67,18 @@ async fn of_vhost(
 
 async fn list(api: Arc<Api>, query: &Query, listing: Listing, all: Vec<Row>) -> Reply {
     let ages = Ages::of(query);
-    let shown = move |(vhost, exchange): &Row| shown(&api, vhost, exchange, ages);
-    listed(listing, all, name, shown).await
+    let shown = move |row: &Row, wanted: &Wanted<'_>| shown(&api, row, ages, wanted);
+    listed_in_part(listing, all, name, shown).await
 }
 
 fn name((_, exchange): &Row) -> &str {
     &exchange.name
 }
 
-fn shown(api: &Api, vhost: &Vhost, exchange: &ExchangeSpec, ages: Ages) -> Value {
-    let policies = vhost.policies_of_exchange(&exchange.name);
-    let mut shown = json!({
+fn shown(api: &Api, row: &Row, ages: Ages, wanted: &Wanted<'_>) -> Value {
+    let (vhost, exchange) = row;
+    let mut shown = Map::new();
+    columns!(&mut shown, wanted;
         "name": &*exchange.name,
         "vhost": &**vhost.name(),
         "type": &*exchange.kind,
@@ -84,20 +86,29 @@ fn shown(api: &Api, vhost: &Vhost, exchange: &ExchangeSpec, ages: Ages) -> Value
         "auto_delete": exchange.auto_delete,
         "internal": exchange.internal,
         "arguments": arguments::json(&exchange.arguments),
-    });
-    if let Some(policy) = policies.and_then(|found| found.policy) {
-        merge(&mut shown, json!({ "policy": &**policy.name() }));
+    );
+    if wanted.has("policy") {
+        let policies = vhost.policies_of_exchange(&exchange.name);
+        if let Some(policy) = policies.and_then(|found| found.policy) {
+            shown.insert("policy".to_owned(), json!(&**policy.name()));
+        }
     }
-    let traffic = vhost.exchange_traffic(&exchange.name);
-    let values = traffic.map(|traffic| counters::of_exchange(&traffic));
-    if let Some(values) = values.filter(|values| values.iter().any(|value| *value > 0)) {
-        let subject = Subject::Exchange(Arc::clone(vhost.name()), Arc::clone(&exchange.name));
-        let mut stats = Map::new();
-        let rates = &api.rates;
-        rates.put(&mut stats, &subject, 0, (&EXCHANGE, &values), ages.messages);
-        merge(&mut shown, json!({ "message_stats": stats }));
+    if wanted.has("message_stats") {
+        shown.extend(stats(api, row, ages));
     }
-    shown
+    shown.into()
+}
+
+/// What has passed it, if anything has.
+fn stats(api: &Api, (vhost, exchange): &Row, ages: Ages) -> Option<(String, Value)> {
+    let traffic = vhost.exchange_traffic(&exchange.name)?;
+    let values = counters::of_exchange(&traffic);
+    values.iter().find(|value| **value > 0)?;
+    let subject = Subject::Exchange(Arc::clone(vhost.name()), Arc::clone(&exchange.name));
+    let mut stats = Map::new();
+    let rates = &api.rates;
+    rates.put(&mut stats, &subject, 0, (&EXCHANGE, &values), ages.messages);
+    Some(("message_stats".to_owned(), stats.into()))
 }
 
 async fn one(
@@ -109,7 +120,8 @@ async fn one(
 ) -> Reply {
     let exchange = place.vhost.exchange(exchange_name(&name));
     let exchange = exchange.ok_or_else(ApiError::not_found)?;
-    let mut shown = shown(&api, &place.vhost, &exchange, ages);
+    let row = (place.vhost, exchange);
+    let mut shown = shown(&api, &row, ages, &Wanted::All);
     merge(&mut shown, json!({ "incoming": [], "outgoing": [] }));
     found(listing.project(shown))
 }

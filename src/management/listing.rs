@@ -1,7 +1,7 @@
 //! Lists as clients ask for them: filtered, sorted, cut into pages, some columns.
 //!
-//! Rows are only made JSON of where that is needed: of a page sorted by name,
-//! those of the page; of a list sorted by something else, all.
+//! Of rows that aren't on the page no more is made JSON than what they are sorted
+//! by, and of those that are no more than the columns wanted.
 
 use std::cmp::Ordering;
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::query::Query;
 use super::reply::ApiError;
+use super::row::Wanted;
 use crate::base::limits::PAGE_SIZES;
 use crate::broker::pattern::Pattern;
 
@@ -85,7 +86,8 @@ impl Listing {
     }
 
     /// Makes a list of `rows`, which are in the order of their names already,
-    /// each of which is called `name` and looks like `format`.
+    /// each of which is called `name` and looks like `format`, as far as that is
+    /// wanted. A row has to look alike whether much or little of it is.
     ///
     /// # Errors
     /// 400 when there are fewer pages than that.
@@ -93,7 +95,7 @@ impl Listing {
         &self,
         mut rows: Vec<T>,
         name: impl Fn(&T) -> &str,
-        format: impl Fn(&T) -> Value,
+        format: impl Fn(&T, &Wanted<'_>) -> Value,
     ) -> Result<Value, ApiError> {
         let total = rows.len();
         if let Some(page) = &self.page {
@@ -104,24 +106,12 @@ impl Listing {
             Some(page) => page.range(filtered)?,
             None => 0..filtered,
         };
-        let items = match &self.sort {
-            Some(sort) => {
-                let mut all: Vec<_> = rows.iter().map(&format).collect();
-                all.sort_by(|one, other| order(at(one, sort), at(other, sort)));
-                if self.reverse {
-                    all.reverse();
-                }
-                all.drain(range).map(|row| self.project(row)).collect()
-            }
-            None => {
-                if self.reverse {
-                    rows.reverse();
-                }
-                let some = rows.drain(range);
-                some.map(|row| self.project(format(&row)))
-                    .collect::<Vec<_>>()
-            }
-        };
+        self.put_in_order(&mut rows, &format);
+        let wanted = self.wanted();
+        let items: Vec<_> = rows
+            .drain(range)
+            .map(|row| self.project(format(&row, &wanted)))
+            .collect();
         let Some(page) = &self.page else {
             return Ok(Value::Array(items));
         };
@@ -134,6 +124,29 @@ impl Listing {
             "total_count": total,
             "items": items,
         }))
+    }
+
+    /// Rows that have the same in the column stay in the order of their names.
+    fn put_in_order<T>(&self, rows: &mut Vec<T>, format: impl Fn(&T, &Wanted<'_>) -> Value) {
+        if let Some(sort) = &self.sort {
+            let by = Wanted::Some(sort.first().map(|step| &**step).into_iter().collect());
+            let key = |row: &T| at(format(row, &by), sort);
+            let mut keyed: Vec<_> = rows.drain(..).map(|row| (key(&row), row)).collect();
+            keyed.sort_by(|(one, _), (other, _)| order(one.as_ref(), other.as_ref()));
+            rows.extend(keyed.into_iter().map(|(_, row)| row));
+        }
+        if self.reverse {
+            rows.reverse();
+        }
+    }
+
+    /// Which columns [`Listing::project`] leaves.
+    pub fn wanted(&self) -> Wanted<'_> {
+        if self.columns.is_empty() {
+            return Wanted::All;
+        }
+        let first = self.columns.iter().filter_map(|column| column.first());
+        Wanted::Some(first.map(|step| &**step).collect())
     }
 
     /// A row with nothing but the columns wanted.
@@ -206,8 +219,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Listing {
 }
 
 /// What a row has in a column.
-fn at<'a>(row: &'a Value, column: &[String]) -> Option<&'a Value> {
-    column.iter().try_fold(row, |value, step| value.get(step))
+fn at(row: Value, column: &[String]) -> Option<Value> {
+    column
+        .iter()
+        .try_fold(row, |mut value, step| value.get_mut(step).map(Value::take))
 }
 
 /// The columns of a value; those of each element of a list. A column that is

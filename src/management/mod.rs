@@ -52,6 +52,7 @@ mod queues;
 pub mod rates;
 pub mod reply;
 pub mod routes;
+pub mod row;
 mod server;
 pub mod shovel;
 mod shovels;

@@ -15,8 +15,9 @@ use super::listing::Listing;
 use super::path::Path;
 use super::query::Query;
 use super::queue_view::QueueView;
-use super::reply::{ApiError, Reply, done, found, listed, put};
+use super::reply::{ApiError, Reply, done, found, listed_in_part, put};
 use super::routes::Routes;
+use super::row::Wanted;
 use crate::broker::queue::Queue;
 use crate::wire::method::QueueDeclare;
 
@@ -68,7 +69,8 @@ async fn of_vhost(
 }
 
 async fn list(view: QueueView, listing: Listing, queues: Vec<Arc<Queue>>) -> Reply {
-    listed(listing, queues, name, move |queue| view.shown(queue)).await
+    let shown = move |queue: &Arc<_>, wanted: &Wanted<'_>| view.shown(queue, wanted);
+    listed_in_part(listing, queues, name, shown).await
 }
 
 fn name(queue: &Arc<Queue>) -> &str {
@@ -84,7 +86,7 @@ async fn one(
 ) -> Reply {
     let queue = place.queue(&name)?;
     let view = QueueView::new(&api, &query, true);
-    found(listing.project(view.shown(&queue)))
+    found(listing.project(view.shown(&queue, &listing.wanted())))
 }
 
 async fn declare(

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::listing::Listing;
+use super::row::Wanted;
 use crate::wire::{Refusal, ReplyCode};
 
 /// Rows made into JSON without a thread of their own.
@@ -130,8 +131,7 @@ pub fn found(body: Value) -> Reply {
     Ok(Json(body).into_response())
 }
 
-/// 200 with a list of `rows`, see [`Listing::list`]. A long one is made on a
-/// thread of its own: nobody's messages wait for it.
+/// 200 with a list of `rows` that are made as a whole, see [`listed_in_part`].
 ///
 /// # Errors
 /// 400 as [`Listing::list`].
@@ -140,6 +140,20 @@ pub async fn listed<T: Send + 'static>(
     rows: Vec<T>,
     name: impl Fn(&T) -> &str + Send + 'static,
     format: impl Fn(&T) -> Value + Send + 'static,
+) -> Reply {
+    listed_in_part(listing, rows, name, move |row, _| format(row)).await
+}
+
+/// 200 with a list of `rows`, see [`Listing::list`]. A long one is made on a
+/// thread of its own: nobody's messages wait for it.
+///
+/// # Errors
+/// 400 as [`Listing::list`].
+pub async fn listed_in_part<T: Send + 'static>(
+    listing: Listing,
+    rows: Vec<T>,
+    name: impl Fn(&T) -> &str + Send + 'static,
+    format: impl Fn(&T, &Wanted<'_>) -> Value + Send + 'static,
 ) -> Reply {
     let is_long = rows.len() > ROWS_AT_ONCE;
     let make = move || {

@@ -28,6 +28,7 @@ pub use self::series::Series;
 pub use self::sweep::run;
 pub use self::track::Track;
 
+use super::row::Wanted;
 use crate::base::ids::{ConnectionId, QueueId};
 use crate::base::limits::RATES_BYTES_MAX;
 
@@ -125,12 +126,32 @@ impl Rates {
         object: &mut Map<String, Value>,
         subject: &Subject,
         first: usize,
-        (names, values): Counters<'_>,
+        counters: Counters<'_>,
         span: Option<Span>,
     ) {
+        self.put_wanted(object, subject, first, counters, span, &Wanted::All);
+    }
+
+    /// The same with those counters alone that are wanted.
+    pub fn put_wanted(
+        &self,
+        object: &mut Map<String, Value>,
+        subject: &Subject,
+        first: usize,
+        (names, values): Counters<'_>,
+        span: Option<Span>,
+        wanted: &Wanted<'_>,
+    ) {
+        let counters = names.iter().zip(values).enumerate();
+        let mut counters = counters
+            .filter(|(_, (name, _))| wanted.has_counter(name))
+            .peekable();
+        if counters.peek().is_none() {
+            return;
+        }
         let past = self.past.lock();
         let track = past.tracks.get(subject);
-        for (at, (name, value)) in names.iter().zip(values).enumerate() {
+        for (at, (name, value)) in counters {
             let details = match track {
                 Some(track) => track.details(first + at, past.swept, span),
                 None => track::nothing(*value, past.swept, span),
