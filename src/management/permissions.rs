@@ -196,10 +196,12 @@ async fn clear(
     Administrator(acting): Administrator,
     Path((vhost, user)): Path<(String, String)>,
 ) -> Reply {
-    if api.shared.clear_permissions(&user, &vhost, acting.name()) {
-        return done();
+    let cleared = api.shared.clear_permissions(&user, &vhost, acting.name());
+    if cleared.is_none() {
+        return Err(ApiError::not_found());
     }
-    Err(ApiError::not_found())
+    api.synced(cleared).await;
+    done()
 }
 
 async fn topics(
@@ -237,8 +239,9 @@ async fn clear_topics(
     Path((vhost, user)): Path<(String, String)>,
 ) -> Reply {
     those_of(&api.shared, (&vhost, &user), topic_rows)?;
-    api.shared
-        .clear_topic_permissions(&user, &vhost, None, acting.name());
+    let shared = &api.shared;
+    let cleared = shared.clear_topic_permissions(&user, &vhost, None, acting.name());
+    api.synced(cleared).await;
     done()
 }
 
@@ -248,8 +251,9 @@ async fn clear_topic(
     Path((vhost, user, exchange)): Path<(String, String, String)>,
 ) -> Reply {
     those_of(&api.shared, (&vhost, &user), topic_rows)?;
-    api.shared
-        .clear_topic_permissions(&user, &vhost, Some(&exchange), acting.name());
+    let shared = &api.shared;
+    let cleared = shared.clear_topic_permissions(&user, &vhost, Some(&exchange), acting.name());
+    api.synced(cleared).await;
     done()
 }
 

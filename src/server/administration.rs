@@ -130,11 +130,12 @@ impl Shared {
         Ok(applied)
     }
 
-    /// Takes a user's permissions in a virtual host away; whether there were any.
-    pub fn clear_permissions(&self, user: &str, vhost: &str, by: &str) -> bool {
+    /// Takes a user's permissions in a virtual host away; returns the batch that
+    /// says so, `None` when there were none.
+    pub fn clear_permissions(&self, user: &str, vhost: &str, by: &str) -> Option<Batch> {
         let _one_at_a_time = self.administration.lock();
         let cleared = self.access.clear_permissions(user, vhost);
-        if cleared {
+        if cleared.is_some() {
             tell_permissions_cleared(self.vhosts.herald(), user, vhost, by);
             tracing::info!(user, vhost, by, "permissions cleared");
         }
@@ -164,17 +165,17 @@ impl Shared {
     }
 
     /// Takes a user's topic permission for an exchange away, or for all of a
-    /// virtual host; whether there was one.
+    /// virtual host; returns the batch that says so, `None` when there was none.
     pub fn clear_topic_permissions(
         &self,
         user: &str,
         vhost: &str,
         exchange: Option<&str>,
         by: &str,
-    ) -> bool {
+    ) -> Option<Batch> {
         let _one_at_a_time = self.administration.lock();
         let cleared = self.access.clear_topic_permissions(user, vhost, exchange);
-        if cleared {
+        if cleared.is_some() {
             tell_topic_permissions_cleared(self.vhosts.herald(), user, vhost, by);
         }
         cleared

@@ -98,6 +98,27 @@ fn protected_users_are_left_alone() {
 }
 
 #[test]
+fn permissions_taken_away_are_on_disk_before_that_is_answered() {
+    let broker = Broker::start();
+    broker.user("ann", &["management"]);
+    let all = r#"{"configure":".*","write":".*","read":".*"}"#;
+    let of = |exchange: &str| json!({ "exchange": exchange, "write": ".*", "read": ".*" });
+    broker.put("/permissions/%2F/ann", all).is(201, "");
+    for exchange in ["x", "y"] {
+        broker.put("/topic-permissions/%2F/ann", &of(exchange).to_string());
+    }
+    for path in [
+        "/permissions/%2F/ann",
+        "/topic-permissions/%2F/ann/x",
+        "/topic-permissions/%2F/ann",
+    ] {
+        let before = broker.shared.store.synced();
+        broker.delete(path).is(204, "");
+        assert!(broker.shared.store.synced() > before, "{path}");
+    }
+}
+
+#[test]
 fn permissions_are_set_and_cleared() {
     let broker = peopled();
     let all = r#"{"configure":"c","write":"w","read":"r"}"#;

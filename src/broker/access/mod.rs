@@ -217,20 +217,16 @@ impl Access {
         })
     }
 
-    /// Takes a user's permissions in a virtual host away; whether there were any.
-    pub fn clear_permissions(&self, user: &str, vhost: &str) -> bool {
+    /// Takes a user's permissions in a virtual host away; returns the batch that
+    /// says so, `None` when there were none.
+    pub fn clear_permissions(&self, user: &str, vhost: &str) -> Option<Batch> {
         let mut rules = self.rules.write();
-        let known = rules
-            .entry(vhost, user)
-            .is_some_and(|e| e.permissions.is_some());
-        if known {
-            let change = Change::PermissionsCleared {
-                vhost: vhost.into(),
-                user: user.into(),
-            };
-            self.change(&mut rules, &[change]);
-        }
-        known
+        rules.entry(vhost, user)?.permissions.as_ref()?;
+        let change = Change::PermissionsCleared {
+            vhost: vhost.into(),
+            user: user.into(),
+        };
+        self.change(&mut rules, &[change])
     }
 
     /// Says with what routing keys a user may use an exchange.
@@ -268,8 +264,13 @@ impl Access {
     }
 
     /// Takes a user's topic permission for an exchange away, or for all of a
-    /// virtual host; whether there was one.
-    pub fn clear_topic_permissions(&self, user: &str, vhost: &str, exchange: Option<&str>) -> bool {
+    /// virtual host; returns the batch that says so, `None` when there was none.
+    pub fn clear_topic_permissions(
+        &self,
+        user: &str,
+        vhost: &str,
+        exchange: Option<&str>,
+    ) -> Option<Batch> {
         let mut rules = self.rules.write();
         let topics = rules.entry(vhost, user).map(|entry| &entry.topics);
         let gone: Vec<_> = topics
@@ -282,8 +283,7 @@ impl Access {
                 exchange: Arc::clone(exchange),
             })
             .collect();
-        self.change(&mut rules, &gone);
-        !gone.is_empty()
+        self.change(&mut rules, &gone)
     }
 
     /// Forgets the permissions in a virtual host that was deleted. The store
