@@ -6,14 +6,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::routing::get;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use super::access::Administrator;
 use super::api::Api;
-use super::definitions::{self, DefinitionsError, export};
+use super::definitions::{self, DefinitionsError, Imported, LeftOut, export};
 use super::path::Path;
 use super::query::Query;
 use super::reply::{ApiError, Reply, done, found};
@@ -21,6 +21,10 @@ use super::routes::Routes;
 
 /// The part of a form that has the definitions.
 const FILE: &str = "file";
+/// The header that names entries that were left out.
+const LEFT_OUT: HeaderName = HeaderName::from_static("x-harrier-left-out");
+/// How many of them it names.
+const LEFT_OUT_TOLD: usize = 20;
 
 /// `/definitions`, and its older name.
 pub fn routes() -> Routes {
@@ -94,8 +98,26 @@ async fn take(api: Arc<Api>, text: String, vhost: Option<String>, by: Arc<str>) 
     let shared = Arc::clone(&api.shared);
     let import = move || definitions::import(&shared, &text, vhost.as_deref(), &by);
     let imported = spawn_blocking(import).await.map_err(ApiError::internal)?;
-    api.synced(imported.map_err(refused)?).await;
-    done()
+    let Imported { batch, left_out } = imported.map_err(refused)?;
+    api.synced(batch).await;
+    let mut reply = done()?;
+    if let Some(told) = told(&left_out) {
+        reply.headers_mut().insert(LEFT_OUT, told);
+    }
+    Ok(reply)
+}
+
+/// Which entries were left out, for a header: 204 has no body, and RabbitMQ's
+/// clients expect it. Their names are in the log.
+fn told(left_out: &[LeftOut]) -> Option<HeaderValue> {
+    let first = left_out.iter().take(LEFT_OUT_TOLD);
+    let mut told: Vec<_> = first.map(|one| one.at.clone()).collect();
+    let more = left_out.len() - told.len();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    let told = HeaderValue::try_from(told.join(", ")).ok();
+    told.filter(|_| !left_out.is_empty())
 }
 
 /// What is wrong comes first, as RabbitMQ says it, and then where.

@@ -193,6 +193,68 @@ fn what_is_wrong_with_definitions_is_said_with_its_place() {
     );
 }
 
+/// What RabbitMQ 4.3 exports of a virtual host in which `outer` is bound to the
+/// internal exchange `inner`, and that to a queue: all but `inner` itself.
+const WITHOUT_INTERNAL_EXCHANGES: &str = r#"{
+    "rabbitmq_definition_format": "cluster", "rabbitmq_version": "4.3.6",
+    "vhosts": [{"name": "v", "limits": []}],
+    "exchanges": [
+        {"name": "outer", "vhost": "v", "type": "topic", "durable": true,
+         "auto_delete": false, "arguments": {}}
+    ],
+    "queues": [
+        {"name": "q", "vhost": "v", "type": "classic", "durable": true,
+         "auto_delete": false, "arguments": {"x-queue-type": "classic"}}
+    ],
+    "bindings": [
+        {"source": "outer", "vhost": "v", "destination": "q", "destination_type": "queue",
+         "routing_key": "x", "arguments": {}},
+        {"source": "inner", "vhost": "v", "destination": "q", "destination_type": "queue",
+         "routing_key": "", "arguments": {}},
+        {"source": "outer", "vhost": "v", "destination": "inner",
+         "destination_type": "exchange", "routing_key": "a.#", "arguments": {}}
+    ]
+}"#;
+
+#[test]
+fn an_export_of_rabbitmq_with_bindings_of_internal_exchanges_is_imported_without_these() {
+    let broker = Broker::start();
+    broker.put("/vhosts/v", "").is(201, "");
+    let answer = broker.post("/definitions", WITHOUT_INTERNAL_EXCHANGES);
+    answer.is(204, "");
+    assert_eq!(
+        answer.header("x-harrier-left-out"),
+        "bindings[1], bindings[2]"
+    );
+    let bound = |path: &str| broker.json(path).as_array().unwrap().len();
+    assert_eq!(bound("/bindings/v/e/outer/q/q"), 1);
+    assert_eq!(bound("/exchanges/v/outer/bindings/source"), 1);
+    // Where the exchange is there the same bindings are made.
+    broker
+        .put(
+            "/exchanges/v/inner",
+            r#"{"type": "fanout", "internal": true}"#,
+        )
+        .is(201, "");
+    let again = broker.post("/definitions", WITHOUT_INTERNAL_EXCHANGES);
+    again.is(204, "");
+    assert_eq!(again.header("x-harrier-left-out"), "");
+    assert_eq!(bound("/exchanges/v/outer/bindings/source"), 2);
+    assert_eq!(bound("/bindings/v/e/inner/q/q"), 1);
+}
+
+#[test]
+fn a_binding_to_a_queue_that_is_not_there_is_refused() {
+    let broker = Broker::start();
+    let lost = json!({ "bindings": [{
+        "source": "amq.topic", "vhost": "/", "destination": "none", "destination_type": "queue",
+        "routing_key": "x", "arguments": {},
+    }] });
+    let answer = broker.post("/definitions", &lost.to_string());
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("(bindings[0])"), "{}", answer.body);
+}
+
 #[test]
 fn a_download_has_the_name_asked_for_and_nothing_else() {
     let broker = Broker::start();

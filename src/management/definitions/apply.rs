@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::parse::{Password, UserEntry, VhostEntry};
-use super::{Definitions, DefinitionsError, In};
+use super::{Definitions, DefinitionsError, Imported, In, LeftOut};
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::access::{AccessError, Applied};
 use crate::broker::effects::Effects;
 use crate::broker::parameters::ParameterKey;
-use crate::broker::spec::{BindingSpec, ExchangeSpec, QueueSpec};
+use crate::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use crate::broker::vhost::Vhost;
 use crate::management::parameters;
 use crate::server::auth::hashed;
@@ -22,15 +22,15 @@ const RESERVED: &str = "amq.";
 const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Definitions {
-    /// Has all of it be there; returns the batch with which all of it is kept. What is there already and otherwise declared
-    /// stays as it is.
+    /// Has all of it be there. What is there already and otherwise declared stays
+    /// as it is.
     ///
     /// # Errors
     /// [`DefinitionsError::Entry`] naming the first entry that is refused. What
     /// comes before it is applied.
-    pub fn apply(&self, shared: &Shared, by: &str) -> Result<Option<Batch>, DefinitionsError> {
-        let mut batch = None;
-        let last = &mut batch;
+    pub fn apply(&self, shared: &Shared, by: &str) -> Result<Imported, DefinitionsError> {
+        let mut imported = Imported::default();
+        let last = &mut imported.batch;
         each("users", &self.users, last, |user| {
             put_user(shared, user, by)
         })?;
@@ -61,9 +61,7 @@ impl Definitions {
         in_vhosts("queues", &self.queues, shared, |vhost, spec| {
             declare_queue(vhost, spec, effects)
         })?;
-        in_vhosts("bindings", &self.bindings, shared, |vhost, spec| {
-            bind(vhost, spec, effects)
-        })?;
+        self.apply_bindings(shared, effects, &mut imported.left_out)?;
         self.apply_parameters(shared, last, by)?;
         *last = effects.take_batch().max(*last);
         tracing::info!(
@@ -72,11 +70,12 @@ impl Definitions {
             exchanges = self.exchanges.len(),
             queues = self.queues.len(),
             bindings = self.bindings.len(),
+            left_out = imported.left_out.len(),
             policies = self.policies.len() + self.operator_policies.len(),
             by,
             "definitions imported"
         );
-        Ok(batch)
+        Ok(imported)
     }
 
     /// Policies come before what they apply to.
@@ -96,6 +95,33 @@ impl Definitions {
             let set = shared.set_policy(&entry.vhost, entry.what.clone(), by);
             let applied = set.map_err(|error| refuse(error.to_string()))?;
             *last = applied.batch.max(*last);
+        }
+        Ok(())
+    }
+
+    /// RabbitMQ writes down the bindings of internal exchanges, but not these
+    /// exchanges. Such a binding leads nowhere, and is left out.
+    fn apply_bindings(
+        &self,
+        shared: &Shared,
+        effects: &mut Effects,
+        left_out: &mut Vec<LeftOut>,
+    ) -> Result<(), DefinitionsError> {
+        for (at, entry) in self.bindings.iter().enumerate() {
+            let refuse = |why: String| DefinitionsError::entry("bindings", at, why);
+            let vhost = vhost_of(shared, &entry.vhost).map_err(refuse)?;
+            if let Some(exchange) = missing_exchange(&vhost, &entry.what) {
+                let one = LeftOut {
+                    at: format!("bindings[{at}]"),
+                    exchange: Arc::clone(exchange),
+                    vhost: Arc::clone(vhost.name()),
+                };
+                tracing::warn!("{one}");
+                left_out.push(one);
+                continue;
+            }
+            let bound = vhost.bind(entry.what.clone(), NOBODY, effects);
+            bound.map_err(|refusal| refuse(refusal.explanation))?;
         }
         Ok(())
     }
@@ -241,13 +267,12 @@ fn declare_queue(vhost: &Vhost, spec: &QueueSpec, effects: &mut Effects) -> Resu
         .map(drop)
 }
 
-fn bind(vhost: &Vhost, spec: &BindingSpec, effects: &mut Effects) -> Result<(), Refusal> {
-    if spec.source.starts_with(RESERVED) && !vhost.has_exchange(&spec.source) {
-        tracing::warn!(
-            source = &*spec.source,
-            "no such system exchange here: binding left out"
-        );
-        return Ok(());
-    }
-    vhost.bind(spec.clone(), NOBODY, effects)
+/// The exchange that a binding begins or ends at and that isn't there.
+fn missing_exchange<'a>(vhost: &Vhost, binding: &'a BindingSpec) -> Option<&'a Arc<str>> {
+    let to = match &binding.destination {
+        Destination::Exchange(to) => Some(to),
+        Destination::Queue(_) => None,
+    };
+    let mut ends = [Some(&binding.source), to].into_iter().flatten();
+    ends.find(|name| !vhost.has_exchange(name))
 }

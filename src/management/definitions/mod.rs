@@ -18,6 +18,7 @@ mod parse;
 mod policies;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -53,6 +54,27 @@ pub struct Definitions {
 struct In<T> {
     vhost: String,
     what: T,
+}
+
+/// What came of an import.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// The batch with which all of it is kept; `None` when all was there already.
+    pub batch: Option<Batch>,
+    /// What refers to nothing.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A binding of an exchange that isn't there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{at} is left out: there is no exchange '{exchange}' in vhost '{vhost}'")]
+pub struct LeftOut {
+    /// Which one, as a path into the JSON.
+    pub at: String,
+    /// The exchange.
+    pub exchange: Arc<str>,
+    /// The virtual host.
+    pub vhost: Arc<str>,
 }
 
 /// Why definitions weren't imported, or not to the end.
@@ -97,7 +119,7 @@ impl DefinitionsError {
 const LISTS_OF_VHOST: [&str; 5] = ["parameters", "policies", "queues", "exchanges", "bindings"];
 
 /// Imports what a text says into the virtual host `vhost`, or, if there is none,
-/// all of it; returns the batch with which all of it is kept.
+/// all of it.
 ///
 /// # Errors
 /// [`DefinitionsError`] naming the entry and what is wrong with it.
@@ -106,7 +128,7 @@ pub fn import(
     text: &str,
     vhost: Option<&str>,
     by: &str,
-) -> Result<Option<Batch>, DefinitionsError> {
+) -> Result<Imported, DefinitionsError> {
     let definitions = match vhost {
         None => Definitions::parse(text)?,
         Some(vhost) => Definitions::parse(&in_vhost(text, vhost)?)?,
