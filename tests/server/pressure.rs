@@ -41,6 +41,7 @@ fn numbers(client: &mut Client) -> BTreeSet<u32> {
 #[test]
 fn a_consumer_that_does_not_read_is_passed_over_until_it_does() {
     const MESSAGES: u32 = 1500;
+    const STEP: u32 = 50;
     let broker = Broker::start();
     let mut publisher = broker.client();
     let mut consumers = ["slow", "fast"].map(|end| {
@@ -59,8 +60,11 @@ fn a_consumer_that_does_not_read_is_passed_over_until_it_does() {
         for number in 0..MESSAGES {
             body[..4].copy_from_slice(&number.to_be_bytes());
             publisher.publish(1, ("", "q"), TRANSIENT, &body);
+            // What waits while a busy machine lets nobody read isn't what is measured.
+            if (number + 1) % STEP == 0 {
+                eventually("all is delivered", || publisher.counts(1, "q").0 == 0);
+            }
         }
-        eventually("all is delivered", || publisher.counts(1, "q").0 == 0);
         let grown = broker.resident().saturating_sub(before);
         publisher.publish(1, ("", "fast"), TRANSIENT, b"end");
         publisher.publish(1, ("", "slow"), TRANSIENT, b"end");
