@@ -16,11 +16,58 @@ use crate::base::limits::{AUDIT_FILE_MAX, AUDIT_LINE_MAX};
 use crate::broker::announcements::Herald;
 use crate::wire::FieldTable;
 
+/// What can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Messages are sent back to where they came from, or elsewhere.
+    Replay,
+    /// Messages are dropped.
+    Drop,
+    /// Messages are read from a file.
+    Import,
+    /// Messages are written to a file.
+    Export,
+    /// A job is ended.
+    Cancel,
+    /// Something is made, or changed.
+    Change,
+    /// Something is deleted.
+    Delete,
+}
+
+impl Deed {
+    /// What the record calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Drop => "drop",
+            Self::Import => "import",
+            Self::Export => "export",
+            Self::Cancel => "cancel",
+            Self::Change => "change",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The key of the event that tells of it.
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Replay => "audit.replay",
+            Self::Drop => "audit.drop",
+            Self::Import => "audit.import",
+            Self::Export => "audit.export",
+            Self::Cancel => "audit.cancel",
+            Self::Change => "audit.change",
+            Self::Delete => "audit.delete",
+        }
+    }
+}
+
 /// Something an administrator did.
 #[derive(Debug, Clone)]
 pub struct Act<'a> {
-    /// What, as the last part of its event's key: `replay`.
-    pub act: &'static str,
+    /// What.
+    pub deed: Deed,
     /// Who.
     pub user: &'a str,
     /// From which address.
@@ -55,7 +102,7 @@ impl Audit {
     pub fn record(&self, act: &Act<'_>, now_ms: u64, herald: &Herald) {
         let mut line = json!({
             "time": now_ms,
-            "act": act.act,
+            "act": act.deed.name(),
             "user": act.user,
             "from": act.from,
             "about": act.about,
@@ -65,7 +112,7 @@ impl Audit {
         if line.to_string().len() > AUDIT_LINE_MAX {
             line["about"] = json!("too long to be kept");
         }
-        herald.event(event(act.act), || headers(act));
+        herald.event(act.deed.event(), || headers(act));
         if let Err(error) = self.write(&format!("{line}\n")) {
             let file = self.file.display();
             tracing::error!(%file, %error, act = %line, "cannot write the audit log");
@@ -117,22 +164,9 @@ impl Audit {
     }
 }
 
-/// The keys of the events, which the broker knows by heart.
-fn event(act: &'static str) -> &'static str {
-    match act {
-        "replay" => "audit.replay",
-        "drop" => "audit.drop",
-        "import" => "audit.import",
-        "export" => "audit.export",
-        "change" => "audit.change",
-        "delete" => "audit.delete",
-        _ => "audit.other",
-    }
-}
-
 fn headers(act: &Act<'_>) -> FieldTable {
     let mut headers = FieldTable::new();
-    headers.push("act", act.act);
+    headers.push("act", act.deed.name());
     headers.push("name", act.user);
     headers.push("from", act.from);
     headers.push("about", &*act.about.to_string());
@@ -147,7 +181,7 @@ mod tests {
 
     fn act(count: u64) -> Act<'static> {
         Act {
-            act: "replay",
+            deed: Deed::Replay,
             user: "ann",
             from: "127.0.0.1:5",
             about: json!({ "queue": "dead" }),

@@ -15,6 +15,14 @@ pub fn text(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
 }
 
+/// A value as one would write it: a text without quotes, the rest as JSON.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// The table that an object stands for.
 ///
 /// # Errors
@@ -48,6 +56,19 @@ pub fn payload(octets: &[u8], as_base64: bool) -> (String, &'static str) {
 pub fn properties(raw: &[u8]) -> Value {
     // Checked when the message came in.
     let properties = Properties::parse(raw).unwrap_or_default();
+    let mut object = without_headers(&properties);
+    if properties.headers.is_some() {
+        let headers = properties.headers_table().unwrap_or_default();
+        object.insert("headers".to_owned(), arguments::json(&headers));
+    }
+    if object.is_empty() {
+        return json!([]);
+    }
+    object.into()
+}
+
+/// Properties by RabbitMQ's names, but for the headers.
+pub fn without_headers(properties: &Properties<'_>) -> Map<String, Value> {
     let mut object = Map::new();
     let texts = [
         ("content_type", properties.content_type),
@@ -76,14 +97,7 @@ pub fn properties(raw: &[u8]) -> Value {
             object.insert(name.to_owned(), number.into());
         }
     }
-    if properties.headers.is_some() {
-        let headers = properties.headers_table().unwrap_or_default();
-        object.insert("headers".to_owned(), arguments::json(&headers));
-    }
-    if object.is_empty() {
-        return json!([]);
-    }
-    object.into()
+    object
 }
 
 /// Properties given as an object, raw.

@@ -1,5 +1,6 @@
 //! Dead letters looked into, understood and sent back over HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -396,30 +397,175 @@ fn what_is_exported_can_be_dropped_and_imported_again() {
     assert_eq!(shop.dead.counts().ready, 3);
 }
 
+/// What is on record, the first first: what was done, by whom, to how many, and
+/// what came of it.
+fn record(broker: &Broker) -> Vec<Value> {
+    let mut acts = broker.json("/harrier/audit").as_array().unwrap().clone();
+    acts.reverse();
+    acts
+}
+
+fn told(act: &Value) -> Value {
+    json!([act["act"], act["user"], act["count"], act["outcome"]])
+}
+
 #[test]
 fn every_act_is_on_record() {
     let mut shop = Shop::open();
     shop.kill(2);
     shop.job("replay", &json!({ "ids": ["1"] }));
+    let lines = shop
+        .broker
+        .get(&format!("{DEAD}/export?reason=rejected"))
+        .body;
     shop.job("drop", &json!({ "all": true }));
-    let acts = shop.broker.json("/harrier/audit");
-    let acts: Vec<_> = acts.as_array().unwrap().iter().collect();
-    let told = |at: usize| (acts[at]["act"].as_str(), acts[at]["outcome"].as_str());
-    // The end of the last one is written after its job is seen to end.
-    let first = acts.len() - 4.min(acts.len());
-    assert!(
-        told(acts.len() - 1) == (Some("replay"), Some("started")),
-        "{acts:?}"
-    );
-    let started = acts[first..]
-        .iter()
-        .filter(|act| act["outcome"] == "started");
-    assert_eq!(started.count(), 2);
-    assert_eq!(acts[acts.len() - 1]["user"], "guest");
+    let imported = shop.broker.post(&format!("{DEAD}/import"), &lines);
+    imported.is(200, "{\"imported\":1}");
+    // Of an export the end is written down when all has gone out.
+    let mut acts = record(&shop.broker);
+    while acts.len() < 7 {
+        acts = record(&shop.broker);
+    }
+    let (exports, acts): (Vec<_>, Vec<_>) =
+        acts.into_iter().partition(|act| act["act"] == "export");
     assert_eq!(
-        acts[acts.len() - 1]["about"]["request"]["ids"],
-        json!(["1"])
+        exports.iter().map(told).collect::<Vec<_>>(),
+        [
+            json!(["export", "guest", 0, "started"]),
+            json!(["export", "guest", 1, "done"]),
+        ]
     );
+    assert_eq!(
+        exports[0]["about"]["request"],
+        json!([["reason", "rejected"]])
+    );
+    assert_eq!(
+        acts.iter().map(told).collect::<Vec<_>>(),
+        [
+            json!(["replay", "guest", 0, "started"]),
+            json!(["replay", "guest", 1, "done"]),
+            json!(["drop", "guest", 0, "started"]),
+            json!(["drop", "guest", 1, "done"]),
+            json!(["import", "guest", 1, "done"]),
+        ]
+    );
+    assert_eq!(acts[0]["about"]["request"]["ids"], json!(["1"]));
+}
+
+#[test]
+fn what_is_refused_and_what_is_called_off_is_on_record_as_well() {
+    let mut shop = Shop::open();
+    shop.kill(2);
+    let broker = &shop.broker;
+    broker.user("reader", &["management"]);
+    broker.permit("reader", "/", ["", "", ""]);
+    let all = r#"{"all":true}"#;
+    broker.ask("reader", "POST", &format!("{DEAD}/drop"), all);
+    broker.post(&format!("{DEAD}/replay"), "{}");
+    broker.post(&format!("{DEAD}/replay"), r#"{"all":true,"dry_run":true}"#);
+    let slow = r#"{"all":true,"rate":0.001}"#;
+    let begun = broker.post(&format!("{DEAD}/replay"), slow).json();
+    let at = format!("/harrier/jobs/{}", begun["id"].as_str().unwrap());
+    broker.delete(&at).is(204, "");
+    broker.json(&format!("{at}?wait=60"));
+    broker.put("/harrier/trace-rules/%2F/r", "{}").is(201, "");
+    broker.delete("/harrier/trace-rules/%2F/r").is(204, "");
+    let mut acts = record(broker);
+    // The end of the job is written down while it is called off.
+    acts.retain(|act| act["outcome"] != "cancelled");
+    assert_eq!(
+        acts.iter().map(told).collect::<Vec<_>>(),
+        [
+            json!(["drop", "reader", 1, "Unauthorized"]),
+            json!(["replay", "guest", 1, "Bad Request"]),
+            json!(["replay", "guest", 0, "started"]),
+            json!(["cancel", "guest", 1, "done"]),
+            json!(["change", "guest", 1, "done"]),
+            json!(["delete", "guest", 1, "done"]),
+        ]
+    );
+}
+
+#[test]
+fn messages_are_found_by_id_wherever_they_wait() {
+    let mut shop = Shop::open();
+    let arguments = FieldTable::from_iter([
+        ("x-queue-type", FieldValue::str("quorum")),
+        ("x-delayed-retry-type", FieldValue::str("failed")),
+        ("x-delayed-retry-min", FieldValue::I64(3_600_000)),
+    ]);
+    let retried = declare(&shop.vhost, "retried", arguments, &mut shop.effects);
+    let properties = BytesMut::from(&[0, 0][..]);
+    for number in 1..=400 {
+        shop.push(&retried, b"retried", &properties, &number.to_string());
+    }
+    let mut give_back = |cause| {
+        let (_, _, held) = shop.take(&retried).unwrap();
+        let how = Settlement::Requeue(cause);
+        retried.settle(&[held], how, &mut shop.effects);
+    };
+    give_back(ReturnCause::Rejected);
+    give_back(ReturnCause::Returned);
+    let counts = retried.counts();
+    assert_eq!((counts.ready, counts.delayed), (399, 1));
+    let at = "/harrier/queues/%2F/retried/messages";
+    let listed = shop.broker.json(&format!("{at}?limit=500"));
+    let listed = listed["items"].as_array().unwrap().iter();
+    let by_payload: BTreeMap<_, _> = listed
+        .map(|item| {
+            (
+                item["payload"].as_str().unwrap(),
+                item["id"].as_str().unwrap(),
+            )
+        })
+        .map(|(payload, id)| (payload.to_owned(), id.to_owned()))
+        .collect();
+    // One waits for its time, one came back, the others never left.
+    for payload in ["1", "2", "3", "400"] {
+        let found = shop.broker.json(&format!("{at}/{}", by_payload[payload]));
+        assert_eq!(found["payload"], *payload);
+    }
+    for absent in ["401p4", "0p4", "0"] {
+        assert_eq!(shop.broker.get(&format!("{at}/{absent}")).status, 404);
+    }
+    let chosen = (1..=400).step_by(3).chain([2]);
+    let mut ids: Vec<_> = chosen
+        .map(|n: u32| by_payload[&n.to_string()].clone())
+        .collect();
+    ids.extend(["900".to_owned(), "5p7".to_owned()]);
+    let request = json!({ "ids": ids });
+    let rehearsed = json!({ "ids": ids, "dry_run": true }).to_string();
+    let tried = shop.broker.post(&format!("{at}/drop"), &rehearsed).json();
+    assert_eq!(
+        (&tried["examined"], &tried["matched"]),
+        (&json!(135), &json!(135))
+    );
+    let begun = shop
+        .broker
+        .post(&format!("{at}/drop"), &request.to_string());
+    let job = begun
+        .header("location")
+        .strip_prefix("/api")
+        .unwrap()
+        .to_owned();
+    let ended = shop.broker.json(&format!("{job}?wait=60"));
+    assert_eq!(
+        (&ended["status"], &ended["done"]),
+        (&json!("done"), &json!(135))
+    );
+    let problems = ended["problems"].as_array().unwrap().iter();
+    let problems: Vec<_> = problems
+        .map(|problem| problem["why"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        problems,
+        [
+            "message 900 isn't in queue 'retried'",
+            "message 5p7 isn't in queue 'retried'",
+        ]
+    );
+    let counts = retried.counts();
+    assert_eq!((counts.ready, counts.delayed), (265, 0));
 }
 
 #[test]

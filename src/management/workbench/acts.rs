@@ -13,13 +13,14 @@ use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
+use super::account::Account;
 use super::job::{About, Job, Status};
 use super::task::{Bench, Task};
 use super::{readable, transfer};
 use crate::broker::access::Permission;
 use crate::management::access::{Acting, InVhost, Monitor, Peer, Viewer};
 use crate::management::api::Api;
-use crate::management::audit::Act;
+use crate::management::audit::Deed;
 use crate::management::body::Body;
 use crate::management::path::Path;
 use crate::management::query::Query;
@@ -61,7 +62,7 @@ async fn replay(
     Path((_, queue)): Names,
     body: Body,
 ) -> Reply {
-    act(api, asked, peer, "replay", &queue, body, String::new()).await
+    act(api, asked, peer, Deed::Replay, &queue, body, String::new()).await
 }
 
 async fn drop_some(
@@ -71,7 +72,7 @@ async fn drop_some(
     Path((_, queue)): Names,
     body: Body,
 ) -> Reply {
-    act(api, asked, peer, "drop", &queue, body, String::new()).await
+    act(api, asked, peer, Deed::Drop, &queue, body, String::new()).await
 }
 
 /// Begins a job, or says what it would do. One that goes on has its `id` already.
@@ -79,13 +80,13 @@ async fn act(
     api: Arc<Api>,
     asked: InVhost,
     peer: Peer,
-    act: &'static str,
+    deed: Deed,
     name: &str,
     body: Body,
     id: String,
 ) -> Reply {
     let (queue, grants) = readable(&api, &asked, name)?;
-    let task = Task::parse(act, &body)?;
+    let task = Task::parse(deed, &body)?;
     let bench = Bench {
         api: Arc::clone(&api),
         vhost: Arc::clone(&asked.vhost),
@@ -97,7 +98,7 @@ async fn act(
     }
     let job = api.jobs.begin(About {
         id,
-        act,
+        deed,
         vhost: Arc::clone(asked.vhost.name()),
         queue: Arc::clone(queue.name()),
         user: Arc::clone(asked.acting.name()),
@@ -108,58 +109,31 @@ async fn act(
     record(&api, &job, "started").await;
     let (running, kept) = (Arc::clone(&job), Arc::clone(&api));
     tokio::spawn(async move {
-        let status = bench.run(task, Arc::clone(&running)).await;
+        let work = bench.run(task, Arc::clone(&running));
+        let status = running.outcome(work).await;
+        // Who sees that it has ended finds it on record.
         record(&kept, &running, status.name()).await;
+        running.end(status, kept.shared.now().unix_ms);
     });
     let at = format!("/api/harrier/jobs/{}", job.about.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, at)], Json(job.shown())).into_response())
 }
 
 /// Writes down what a job is about, and what came of it.
-async fn record(api: &Arc<Api>, job: &Arc<Job>, outcome: &'static str) {
-    let (api, job) = (Arc::clone(api), Arc::clone(job));
+async fn record(api: &Arc<Api>, job: &Job, outcome: &'static str) {
     let about = &job.about;
     let mut told = json!({ "job": about.id, "vhost": &*about.vhost, "queue": &*about.queue });
     let done = job.progress.lock().done;
     if outcome == "started" {
         told["request"] = about.request.clone();
     }
-    write(
-        &api,
-        about.act,
-        &about.user,
-        &about.from,
-        told,
-        done,
-        outcome,
-    )
-    .await;
-}
-
-async fn write(
-    api: &Arc<Api>,
-    act: &'static str,
-    user: &Arc<str>,
-    from: &str,
-    about: Value,
-    count: u64,
-    outcome: &'static str,
-) {
-    let (api, user, from) = (Arc::clone(api), Arc::clone(user), from.to_owned());
-    let written = spawn_blocking(move || {
-        let act = Act {
-            act,
-            user: &user,
-            from: &from,
-            about,
-            count,
-            outcome,
-        };
-        let now = api.shared.now().unix_ms;
-        api.audit.record(&act, now, api.shared.vhosts.herald());
-    });
-    // It logs what goes wrong.
-    let _written = written.await;
+    let account = Account {
+        deed: about.deed,
+        user: Arc::clone(&about.user),
+        from: about.from.clone(),
+        about: told,
+    };
+    account.write(api, done, outcome).await;
 }
 
 async fn import(
@@ -175,9 +149,13 @@ async fn import(
     grants.check_exchange(Permission::Write, "")?;
     let (count, batch) = transfer::import(&api.shared, &asked.vhost, &queue, &lines)?;
     api.synced(batch).await;
-    let about = json!({ "vhost": &**asked.vhost.name(), "queue": name });
-    let (user, from) = (asked.acting.name(), peer.0.to_string());
-    write(&api, "import", user, &from, about, count, "done").await;
+    let account = Account {
+        deed: Deed::Import,
+        user: Arc::clone(asked.acting.name()),
+        from: peer.0.to_string(),
+        about: json!({ "vhost": &**asked.vhost.name(), "queue": name }),
+    };
+    account.write(&api, count, "done").await;
     found(json!({ "imported": count }))
 }
 
@@ -254,7 +232,7 @@ async fn resume(
     };
     let (name, id) = (Arc::clone(&about.queue), about.id.clone());
     let asked = InVhost { acting, vhost };
-    act(api, asked, peer, about.act, &name, Body(request), id).await
+    act(api, asked, peer, about.deed, &name, Body(request), id).await
 }
 
 async fn audit(State(api): State<Arc<Api>>, _: Monitor, query: Query) -> Reply {

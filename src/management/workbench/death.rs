@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fields;
+use crate::management::fields;
 use crate::wire::{FieldTable, FieldValue};
 
 /// The death of a message in one queue for one reason, as often as it happened.

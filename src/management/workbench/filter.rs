@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::fields;
 use super::letter::{Letter, glob};
-use crate::management::arguments;
 use crate::management::reply::ApiError;
+use crate::management::{arguments, fields};
 
 /// What a message has to be like. All of it has to hold; `*` in a text stands for
 /// anything.

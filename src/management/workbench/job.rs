@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::management::audit::Deed;
+
 /// Messages of which it is kept why they stayed.
 const PROBLEMS_MAX: usize = 100;
 
@@ -69,8 +71,8 @@ impl Progress {
 #[derive(Debug, Clone)]
 pub(super) struct About {
     pub(super) id: String,
-    /// `replay` or `drop`.
-    pub(super) act: &'static str,
+    /// To replay or to drop.
+    pub(super) deed: Deed,
     pub(super) vhost: Arc<str>,
     pub(super) queue: Arc<str>,
     pub(super) user: Arc<str>,
@@ -122,6 +124,20 @@ impl Job {
         let _over = timeout(pause, cancelled).await;
     }
 
+    /// What comes of the work on it. Work that breaks off has failed.
+    pub(super) async fn outcome(
+        &self,
+        work: impl Future<Output = Status> + Send + 'static,
+    ) -> Status {
+        let error = match tokio::spawn(work).await {
+            Ok(status) => return status,
+            Err(error) => error,
+        };
+        tracing::error!(job = self.about.id, %error, "a job broke off");
+        self.progress.lock().failure = Some(format!("it broke off: {error}"));
+        Status::Failed
+    }
+
     /// Ends it.
     pub(super) fn end(&self, status: Status, now_ms: u64) {
         self.progress.lock().ended = Some(now_ms);
@@ -143,7 +159,7 @@ impl Job {
         let problems = problems.map(|(id, why)| json!({ "id": id, "why": why }));
         json!({
             "id": about.id,
-            "act": about.act,
+            "act": about.deed.name(),
             "vhost": &*about.vhost,
             "queue": &*about.queue,
             "user": &*about.user,
@@ -159,5 +175,36 @@ impl Job {
             "problems": problems.collect::<Vec<_>>(),
             "failure": progress.failure,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        let about = About {
+            id: "1".to_owned(),
+            deed: Deed::Replay,
+            vhost: "/".into(),
+            queue: "dead".into(),
+            user: "ann".into(),
+            from: "127.0.0.1:5".to_owned(),
+            request: Value::Null,
+            started: 1,
+        };
+        Job::new(about, Status::Running)
+    }
+
+    #[tokio::test]
+    async fn a_job_whose_work_panics_ends_as_failed_with_what_happened() {
+        let job = job();
+        let status = job.outcome(async { panic!("no such lane") }).await;
+        job.end(status, 2);
+        let shown = job.shown();
+        assert_eq!(shown["status"], "failed");
+        let failure = shown["failure"].as_str().unwrap();
+        assert!(failure.contains("no such lane"), "{failure}");
+        assert_eq!(job.outcome(async { Status::Done }).await, Status::Done);
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::job::{About, Job, Status};
 use crate::base::limits::{JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
+use crate::management::audit::Deed;
 use crate::management::reply::ApiError;
 use axum::http::StatusCode;
 
@@ -108,9 +109,9 @@ fn about(act: &Value) -> Option<About> {
     let about = &act["about"];
     Some(About {
         id: about["job"].as_str()?.to_owned(),
-        act: match act["act"].as_str()? {
-            "replay" => "replay",
-            "drop" => "drop",
+        deed: match act["act"].as_str()? {
+            "replay" => Deed::Replay,
+            "drop" => Deed::Drop,
             _ => return None,
         },
         vhost: about["vhost"].as_str()?.into(),

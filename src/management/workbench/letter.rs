@@ -5,10 +5,9 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value, json};
 
 use super::death::History;
-use super::fields;
 use super::payload::Payloads;
 use crate::broker::queue::Seen;
-use crate::management::arguments;
+use crate::management::{arguments, fields};
 use crate::wire::{FieldTable, FieldValue, Properties};
 
 /// The header that says that a message was sent back before.
@@ -130,35 +129,7 @@ impl<'a> Letter<'a> {
 
     /// The properties by RabbitMQ's names.
     pub(super) fn shown_properties(&self) -> Value {
-        let properties = self.properties();
-        let mut shown = Map::new();
-        let texts = [
-            ("content_type", properties.content_type),
-            ("content_encoding", properties.content_encoding),
-            ("correlation_id", properties.correlation_id),
-            ("reply_to", properties.reply_to),
-            ("expiration", properties.expiration),
-            ("message_id", properties.message_id),
-            ("type", properties.kind),
-            ("user_id", properties.user_id),
-            ("app_id", properties.app_id),
-            ("cluster_id", properties.cluster_id),
-        ];
-        for (name, value) in texts {
-            if let Some(value) = value {
-                shown.insert(name.into(), fields::text(value).into());
-            }
-        }
-        let numbers = [
-            ("delivery_mode", properties.delivery_mode.map(u64::from)),
-            ("priority", properties.priority.map(u64::from)),
-            ("timestamp", properties.timestamp),
-        ];
-        for (name, value) in numbers {
-            if let Some(value) = value {
-                shown.insert(name.into(), value.into());
-            }
-        }
+        let mut shown = fields::without_headers(&self.properties());
         if !self.headers.is_empty() {
             shown.insert("headers".into(), arguments::json(&self.headers));
         }

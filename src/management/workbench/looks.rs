@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde_json::{Value, json};
 
+use super::account::Account;
 use super::filter::{Filter, unknown};
 use super::letter::Letter;
 use super::payload::Payloads;
@@ -17,8 +18,9 @@ use super::scan::{Scan, find};
 use super::summary::Summary;
 use super::transfer;
 use crate::broker::queue::{Cursor, Queue};
-use crate::management::access::InVhost;
+use crate::management::access::{InVhost, Peer};
 use crate::management::api::Api;
+use crate::management::audit::Deed;
 use crate::management::path::Path;
 use crate::management::reply::{ApiError, Reply, found};
 use crate::management::routes::Routes;
@@ -188,15 +190,28 @@ async fn summary(
     found(shown)
 }
 
+/// Whoever reads them may hang up, so it is written down twice: that they were
+/// asked for, and how many went out.
 async fn export(
     State(api): State<Arc<Api>>,
     asked: InVhost,
+    Extension(peer): Extension<Peer>,
     Path((_, name)): Path<(String, String)>,
     Query(pairs): Pairs,
 ) -> Reply {
     let (queue, _) = readable(&api, &asked, &name)?;
-    let asked = Asked::parse(&pairs)?;
-    let lines = transfer::export(&queue, asked.filter, api.shared.now().unix_secs());
+    let Asked { filter, .. } = Asked::parse(&pairs)?;
+    let account = Account {
+        deed: Deed::Export,
+        user: Arc::clone(asked.acting.name()),
+        from: peer.0.to_string(),
+        about: json!({ "vhost": &**asked.vhost.name(), "queue": name, "request": pairs }),
+    };
+    account.clone().write(&api, 0, "started").await;
+    let now = api.shared.now().unix_secs();
+    let lines = transfer::export(&queue, filter, now, move |count, outcome| async move {
+        account.write(&api, count, outcome).await;
+    });
     let headers = [
         (CONTENT_TYPE, "application/x-ndjson"),
         (CONTENT_DISPOSITION, "attachment; filename=messages.ndjson"),

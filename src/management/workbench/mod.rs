@@ -3,11 +3,11 @@
 //!
 #![doc = include_str!("../../manual/dead_letters.md")]
 
+mod account;
 mod acts;
 mod death;
 mod destination;
 mod edits;
-mod fields;
 mod filter;
 mod job;
 mod jobs;

@@ -1,11 +1,12 @@
 //! Going through what waits in a queue, without holding it up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::base::ids::Position;
-use crate::broker::queue::{Cursor, Glance, Look, Place, Queue, Seen};
+use crate::broker::queue::{Cursor, Glance, Look, Place, Queue, RetryKey, Seen};
 use crate::management::reply::ApiError;
 
 /// Octets that one look may bring into memory.
@@ -66,22 +67,55 @@ async fn look(queue: &Arc<Queue>, after: Cursor, messages: usize) -> Result<Glan
 /// # Errors
 /// 404 when it doesn't wait in the queue, and why.
 pub(super) async fn find(queue: &Arc<Queue>, place: Place) -> Result<Seen, ApiError> {
+    let mut found = find_all(queue, &[place]).await?;
+    let missing = || ApiError::missing(absent(queue, place));
+    found.pop().ok_or_else(missing)
+}
+
+/// Those of some messages that wait in the queue, in the order of their places.
+///
+/// # Errors
+/// 500 when the store is closed meanwhile.
+pub(super) async fn find_all(queue: &Arc<Queue>, places: &[Place]) -> Result<Vec<Seen>, ApiError> {
+    let mut found = Vec::with_capacity(places.len());
+    let mut elsewhere = HashSet::new();
+    for place in places {
+        match in_its_place(queue, *place).await? {
+            Some(seen) => found.push(seen),
+            None => {
+                elsewhere.insert(*place);
+            }
+        }
+    }
+    // They came back, which is before all that wait in their places, or wait to be
+    // tried again, which is after. In between nobody need look: that may be millions.
+    for part in [Cursor::Start, Cursor::Delayed(FIRST_RETRY)] {
+        let mut scan = Scan::new(queue, part);
+        while !elsewhere.is_empty()
+            && !matches!(scan.cursor(), Some(Cursor::Waiting(_)))
+            && let Some(seen) = scan.next(256).await?
+        {
+            found.extend(
+                seen.into_iter()
+                    .filter(|seen| elsewhere.remove(&seen.place())),
+            );
+        }
+    }
+    found.sort_unstable_by_key(Seen::place);
+    Ok(found)
+}
+
+/// No message is due as early.
+const FIRST_RETRY: RetryKey = RetryKey { due: 0, serial: 0 };
+
+/// A message that never left its place.
+async fn in_its_place(queue: &Arc<Queue>, place: Place) -> Result<Option<Seen>, ApiError> {
     let before = Place {
         position: Position(place.position.0.saturating_sub(1)),
         ..place
     };
-    let found = look(queue, Cursor::Waiting(before), 1).await?;
-    if let Some(seen) = found.seen.into_iter().find(|seen| seen.place() == place) {
-        return Ok(seen);
-    }
-    // It came back, or waits to be tried again.
-    let mut scan = Scan::new(queue, Cursor::Start);
-    while let Some(seen) = scan.next(256).await? {
-        if let Some(found) = seen.into_iter().find(|seen| seen.place() == place) {
-            return Ok(found);
-        }
-    }
-    Err(ApiError::missing(absent(queue, place)))
+    let glance = look(queue, Cursor::Waiting(before), 1).await?;
+    Ok(glance.seen.into_iter().find(|seen| seen.place() == place))
 }
 
 /// Why a message can't be had.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
-use super::fields;
 use super::letter::Letter;
+use crate::management::fields;
 
 /// Values told apart in a group; the rest is counted together.
 const VALUES_MAX: usize = 500;

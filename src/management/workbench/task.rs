@@ -11,7 +11,7 @@ use super::edits::{Edits, Sender, is_stamped_by};
 use super::filter::Filter;
 use super::job::{Job, Status};
 use super::letter::Letter;
-use super::scan::{Scan, absent, find};
+use super::scan::{Scan, absent, find_all};
 use crate::base::ids::Batch;
 use crate::broker::access::{Grants, Permission};
 use crate::broker::dead_lettering::see_to_effects;
@@ -21,7 +21,9 @@ use crate::broker::replaying::{Replay, Replayed, drop_chosen, replay};
 use crate::broker::routing::RoutingKeys;
 use crate::broker::vhost::Vhost;
 use crate::management::api::Api;
+use crate::management::audit::Deed;
 use crate::management::body::{Body, unexpected};
+use crate::management::fields;
 use crate::management::reply::ApiError;
 use crate::wire::Refusal;
 
@@ -55,9 +57,9 @@ impl Task {
     ///
     /// # Errors
     /// 400 when it makes no sense, or doesn't say which messages are meant.
-    pub(super) fn parse(act: &str, body: &Body) -> Result<Self, ApiError> {
-        let what = match act {
-            "drop" => What::Drop,
+    pub(super) fn parse(deed: Deed, body: &Body) -> Result<Self, ApiError> {
+        let what = match deed {
+            Deed::Drop => What::Drop,
             _ => What::Replay(Wanted::parse(body)?, Edits::parse(body)?),
         };
         let filter = match body.object("filter")? {
@@ -136,42 +138,23 @@ impl Bench {
         self.api.shared.now().unix_secs()
     }
 
-    /// Does what a job is to do, up to its end.
+    /// Does what a job is to do; what came of it.
     pub(super) async fn run(mut self, task: Task, job: Arc<Job>) -> Status {
-        let status = match self.carry_out(&task, &job).await {
+        match self.carry_out(&task, &job).await {
             Ok(()) if job.is_cancelled() => Status::Cancelled,
             Ok(()) => Status::Done,
             Err(error) => {
-                let why = super::fields::plain(&error.reason);
+                let why = fields::plain(&error.reason);
                 job.progress.lock().failure = Some(why);
                 Status::Failed
             }
-        };
-        job.end(status, self.api.shared.now().unix_ms);
-        status
+        }
     }
 
     async fn carry_out(&mut self, task: &Task, job: &Job) -> Result<(), ApiError> {
         let frontier = self.queue.frontier();
         if let Some(ids) = &task.ids {
-            let mut ids: Vec<_> = ids.iter().copied().collect();
-            ids.sort_unstable();
-            for ids in ids.chunks(task.unit()) {
-                let mut found = Vec::new();
-                for place in ids {
-                    match find(&self.queue, *place).await {
-                        Ok(seen) => found.push(seen),
-                        Err(_) => {
-                            let why = absent(&self.queue, *place);
-                            job.progress.lock().stays(place.to_string(), why);
-                        }
-                    }
-                }
-                if !self.work(task, job, &found, &frontier).await {
-                    return Ok(());
-                }
-            }
-            return Ok(());
+            return self.carry_out_on(ids, task, job, &frontier).await;
         }
         let mut scan = Scan::new(&self.queue, Cursor::Start);
         while let Some(seen) = scan.next(256).await? {
@@ -179,6 +162,34 @@ impl Bench {
                 if !self.work(task, job, seen, &frontier).await {
                     return Ok(());
                 }
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out_on(
+        &mut self,
+        ids: &HashSet<Place>,
+        task: &Task,
+        job: &Job,
+        until: &Frontier,
+    ) -> Result<(), ApiError> {
+        let mut ids: Vec<_> = ids.iter().copied().collect();
+        ids.sort_unstable();
+        for ids in ids.chunks(TOGETHER) {
+            let found = find_all(&self.queue, ids).await?;
+            let there: HashSet<_> = found.iter().map(Seen::place).collect();
+            for place in ids.iter().filter(|place| !there.contains(place)) {
+                let why = absent(&self.queue, *place);
+                job.progress.lock().stays(place.to_string(), why);
+            }
+            for seen in found.chunks(task.unit()) {
+                if !self.work(task, job, seen, until).await {
+                    return Ok(());
+                }
+            }
+            if job.is_cancelled() {
+                return Ok(());
             }
         }
         Ok(())
@@ -343,21 +354,33 @@ impl Bench {
     /// 500 when the store is closed meanwhile.
     pub(super) async fn rehearse(mut self, task: Task) -> Result<Value, ApiError> {
         let mut tried = Tried::default();
+        if let Some(ids) = &task.ids {
+            let ids: Vec<_> = ids.iter().copied().collect();
+            for ids in ids.chunks(TOGETHER) {
+                let found = find_all(&self.queue, ids).await?;
+                self.rehearse_all(&task, &found, &mut tried);
+            }
+            return Ok(tried.shown(true));
+        }
         let mut scan = Scan::new(&self.queue, Cursor::Start);
         while let Some(seen) = scan.next(256).await? {
-            let now = self.now();
-            for seen in &seen {
-                tried.examined += 1;
-                let letter = Letter::of(seen);
-                if tried.matched < task.limit && task.takes(&letter, now) {
-                    self.rehearse_one(&task, &letter, &mut tried);
-                }
-            }
+            self.rehearse_all(&task, &seen, &mut tried);
             if tried.examined >= REHEARSED_MAX || tried.matched >= task.limit {
                 break;
             }
         }
         Ok(tried.shown(scan.cursor().is_none()))
+    }
+
+    fn rehearse_all(&mut self, task: &Task, seen: &[Seen], tried: &mut Tried) {
+        let now = self.now();
+        for seen in seen {
+            tried.examined += 1;
+            let letter = Letter::of(seen);
+            if tried.matched < task.limit && task.takes(&letter, now) {
+                self.rehearse_one(task, &letter, tried);
+            }
+        }
     }
 
     fn rehearse_one(&mut self, task: &Task, letter: &Letter<'_>, tried: &mut Tried) {

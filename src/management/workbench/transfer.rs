@@ -1,7 +1,9 @@
 //! Messages as lines of JSON: out of a queue, and into one.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body as HttpBody, Bytes};
@@ -32,41 +34,87 @@ use crate::wire::{Body, FieldTable, FieldValue, Properties};
 /// Pieces of an export that wait for whoever reads them.
 const PIECES_AHEAD: usize = 2;
 
-/// The messages of a queue that are meant, a line each.
-pub(super) fn export(queue: &Arc<Queue>, filter: Filter, now: u64) -> HttpBody {
+/// The messages of a queue that are meant, a line each. `then` is told how many
+/// there were and what came of it. Lines that break off don't end like those that
+/// are all: the answer is cut short.
+pub(super) fn export<F>(
+    queue: &Arc<Queue>,
+    filter: Filter,
+    now: u64,
+    then: impl FnOnce(u64, &'static str) -> F + Send + 'static,
+) -> HttpBody
+where
+    F: Future<Output = ()> + Send,
+{
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
-    let mut scan = Scan::new(queue, Cursor::Start);
+    let scan = Scan::new(queue, Cursor::Start);
+    let count = Arc::new(AtomicU64::new(0));
+    let sent = tokio::spawn(send(scan, filter, now, sender.clone(), Arc::clone(&count)));
     tokio::spawn(async move {
-        while let Ok(Some(seen)) = scan.next(256).await {
-            let mut lines = String::new();
-            for seen in &seen {
-                let letter = Letter::of(seen);
-                if filter.takes(&letter, now) {
-                    lines.push_str(&line(&letter).to_string());
-                    lines.push('\n');
-                }
+        let outcome = match sent.await {
+            Ok(Ok(())) => "done",
+            Ok(Err(Stopped::GivenUp)) => "given up",
+            Ok(Err(Stopped::Closed)) | Err(_) => {
+                let broken = io::Error::other("the export broke off");
+                // It may have been given up as well.
+                let _told = sender.send(Err(broken)).await;
+                "failed"
             }
-            if !lines.is_empty() && sender.send(Bytes::from(lines)).await.is_err() {
-                return;
-            }
-        }
+        };
+        then(count.load(Ordering::Relaxed), outcome).await;
     });
     HttpBody::new(Lines(receiver))
 }
 
+/// Why an export ended early.
+enum Stopped {
+    /// Nobody reads it any more.
+    GivenUp,
+    /// The store is closed.
+    Closed,
+}
+
+type Piece = io::Result<Bytes>;
+
+async fn send(
+    mut scan: Scan,
+    filter: Filter,
+    now: u64,
+    pieces: mpsc::Sender<Piece>,
+    count: Arc<AtomicU64>,
+) -> Result<(), Stopped> {
+    while let Some(seen) = scan.next(256).await.map_err(|_| Stopped::Closed)? {
+        let (mut lines, mut sent) = (String::new(), 0);
+        for seen in &seen {
+            let letter = Letter::of(seen);
+            if filter.takes(&letter, now) {
+                lines.push_str(&line(&letter).to_string());
+                lines.push('\n');
+                sent += 1;
+            }
+        }
+        if !lines.is_empty() {
+            let piece = pieces.send(Ok(Bytes::from(lines))).await;
+            piece.map_err(|_| Stopped::GivenUp)?;
+            count.fetch_add(sent, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
 /// Lines on their way.
-struct Lines(mpsc::Receiver<Bytes>);
+struct Lines(mpsc::Receiver<Piece>);
 
 impl Streamed for Lines {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let lines = self.0.poll_recv(context);
-        lines.map(|lines| lines.map(|lines| Ok(Frame::data(lines))))
+        lines.map(|lines| lines.map(|lines| lines.map(Frame::data)))
     }
 }
 
