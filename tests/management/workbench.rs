@@ -486,9 +486,9 @@ fn what_is_refused_and_what_is_called_off_is_on_record_as_well() {
     );
 }
 
-#[test]
-fn messages_are_found_by_id_wherever_they_wait() {
-    let mut shop = Shop::open();
+/// A queue with 400 messages, their bodies their numbers: the first waits to be
+/// tried again, the second came back, the others never left.
+fn retried(shop: &mut Shop) -> Arc<Queue> {
     let arguments = FieldTable::from_iter([
         ("x-queue-type", FieldValue::str("quorum")),
         ("x-delayed-retry-type", FieldValue::str("failed")),
@@ -499,15 +499,20 @@ fn messages_are_found_by_id_wherever_they_wait() {
     for number in 1..=400 {
         shop.push(&retried, b"retried", &properties, &number.to_string());
     }
-    let mut give_back = |cause| {
+    for cause in [ReturnCause::Rejected, ReturnCause::Returned] {
         let (_, _, held) = shop.take(&retried).unwrap();
         let how = Settlement::Requeue(cause);
         retried.settle(&[held], how, &mut shop.effects);
-    };
-    give_back(ReturnCause::Rejected);
-    give_back(ReturnCause::Returned);
+    }
     let counts = retried.counts();
     assert_eq!((counts.ready, counts.delayed), (399, 1));
+    retried
+}
+
+#[test]
+fn messages_are_found_by_id_wherever_they_wait() {
+    let mut shop = Shop::open();
+    let retried = retried(&mut shop);
     let at = "/harrier/queues/%2F/retried/messages";
     let listed = shop.broker.json(&format!("{at}?limit=500"));
     let listed = listed["items"].as_array().unwrap().iter();
@@ -520,7 +525,6 @@ fn messages_are_found_by_id_wherever_they_wait() {
         })
         .map(|(payload, id)| (payload.to_owned(), id.to_owned()))
         .collect();
-    // One waits for its time, one came back, the others never left.
     for payload in ["1", "2", "3", "400"] {
         let found = shop.broker.json(&format!("{at}/{}", by_payload[payload]));
         assert_eq!(found["payload"], *payload);
