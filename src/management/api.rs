@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::audit::Audit;
+use super::metrics::Scrapes;
 use super::rates::Rates;
 use super::shovel::Shovels;
 use super::workbench::Jobs;
@@ -37,6 +38,8 @@ pub struct Api {
     pub audit: Audit,
     /// Work on queues' messages.
     pub jobs: Jobs,
+    /// What asking for metrics costs.
+    pub scrapes: Scrapes,
 }
 
 /// An address that something is served on.
@@ -65,6 +68,7 @@ impl Api {
             started,
             audit,
             jobs,
+            scrapes: Scrapes::default(),
         }
     }
 

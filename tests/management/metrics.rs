@@ -23,7 +23,8 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
             assert!(typed.insert(name.to_owned()), "{name} twice");
-            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            let kinds = ["counter", "gauge", "histogram", "summary"];
+            assert!(kinds.contains(&kind), "{line}");
             assert!(kind != "counter" || name.ends_with("_total"), "{line}");
         } else if !line.starts_with("# HELP ") {
             let (sample, value) = line.rsplit_once(' ').unwrap();
@@ -195,4 +196,56 @@ fn logins_are_counted_by_protocol_and_source() {
         samples["rabbitmq_auth_attempts_total{protocol=\"amqp091\"}"],
         0.0
     );
+}
+
+#[test]
+fn who_names_open_metrics_is_given_that() {
+    let broker = with_queues();
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2,*/*;q=0.1";
+    let headers = [
+        ("authorization", "Basic Z3Vlc3Q6Z3Vlc3Q="),
+        ("accept", accept),
+    ];
+    for path in [
+        "/metrics",
+        "/metrics/per-object",
+        "/metrics/detailed?family=queue_metrics",
+        "/metrics/memory-breakdown",
+    ] {
+        let answer = broker.send("GET", path, &headers, "");
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        assert_eq!(answer.header("content-type"), kind, "{path}");
+        let (body, end) = answer.body.rsplit_once('#').unwrap();
+        assert_eq!(end, " EOF\n", "{path}");
+        let mut counters = BTreeSet::new();
+        for line in body.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                assert!(!rest.contains("_total "), "{path}: {line}");
+                counters.extend(rest.strip_suffix(" counter"));
+            } else if !line.starts_with('#') {
+                let name = line.split(['{', ' ']).next().unwrap();
+                let counted = name.strip_suffix("_total");
+                assert!(counted.is_none_or(|name| counters.contains(name)), "{line}");
+                assert!(!counters.contains(name), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_tells_what_those_before_it_cost() {
+    let broker = Broker::start();
+    let first = page(&broker, "/metrics");
+    page(&broker, "/metrics/memory-breakdown");
+    let told = samples(&page(&broker, "/metrics"));
+    let kind = "content_type=\"text/plain; version=0.0.4; charset=utf-8\"";
+    let of = |name: &str, labels: &str| told[&format!("telemetry_scrape_{name}{{{labels}}}")];
+    let default = format!("registry=\"default\",{kind}");
+    assert_eq!(of("duration_seconds_count", &default), 1.0);
+    assert!(of("duration_seconds_sum", &default) >= 0.0);
+    assert_eq!(of("size_bytes_sum", &default), first.len() as f64);
+    let encoded = format!("{default},encoding=\"identity\"");
+    assert_eq!(of("encoded_size_bytes_sum", &encoded), first.len() as f64);
+    let memory = format!("registry=\"memory-breakdown\",{kind}");
+    assert_eq!(of("size_bytes_count", &memory), 1.0);
 }

@@ -8,37 +8,41 @@
 //!   /metrics/memory-breakdown memory
 //! ```
 //!
-//! A page is made of what there is at the moment. Nothing is locked for longer
+//! Who names OpenMetrics in `Accept` is given that. A page is made of what there is
+//! at the moment. Nothing is locked for longer
 //! than it takes to copy the numbers of one queue or channel, and the text is
 //! written on a thread of its own: no message waits for a scrape.
 
 mod channels;
 mod exchanges;
+mod format;
 mod global;
 mod node;
 mod page;
 mod queues;
+mod scrapes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use percent_encoding::percent_decode_str;
 use tokio::task::spawn_blocking;
 
+use self::format::Format;
 use self::node::Endpoint;
 use self::page::{Labels, Page};
 use self::queues::Which;
+pub use self::scrapes::Scrapes;
 use super::access::Monitor;
 use super::api::Api;
 use super::reply::{ApiError, Reply};
 use super::routes::Routes;
-
-/// What Prometheus takes for its text.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const RABBITMQ: &str = "rabbitmq_";
 const HARRIER: &str = "harrier_";
@@ -58,56 +62,66 @@ pub fn routes() -> Routes {
     Router::new()
         .route(
             "/metrics",
-            get(async |_: Monitor, api: Served| aggregated(api).await),
+            get(async |_: Monitor, api: Served, asked: HeaderMap| aggregated(api, asked).await),
         )
         .route(
             "/metrics/per-object",
-            get(async |_: Monitor, api: Served| per_object(api).await),
+            get(async |_: Monitor, api: Served, asked: HeaderMap| per_object(api, asked).await),
         )
         .route(
             "/metrics/detailed",
-            get(async |_: Monitor, api: Served, query: RawQuery| detailed(api, query).await),
+            get(
+                async |_: Monitor, api: Served, asked: HeaderMap, query: RawQuery| {
+                    detailed(api, asked, query).await
+                },
+            ),
         )
         .route(
             "/metrics/memory-breakdown",
-            get(async |_: Monitor, api: Served| memory(api).await),
+            get(async |_: Monitor, api: Served, asked: HeaderMap| memory(api, asked).await),
         )
 }
 
 type Served = State<Arc<Api>>;
 
-async fn aggregated(api: Served) -> Reply {
-    written(api, sums).await
+async fn aggregated(api: Served, asked: HeaderMap) -> Reply {
+    written(api, Endpoint::Aggregated, asked, sums).await
 }
 
-async fn per_object(api: Served) -> Reply {
-    written(api, each).await
+async fn per_object(api: Served, asked: HeaderMap) -> Reply {
+    written(api, Endpoint::PerObject, asked, each).await
 }
 
-async fn detailed(api: Served, RawQuery(query): RawQuery) -> Reply {
+async fn detailed(api: Served, asked: HeaderMap, RawQuery(query): RawQuery) -> Reply {
     let wanted = Wanted::of(&query.unwrap_or_default());
-    written(api, move |api| some(api, &wanted)).await
+    let write = move |page: &mut Page, api: &Api| some(page, api, &wanted);
+    written(api, Endpoint::Detailed, asked, write).await
 }
 
-async fn memory(api: Served) -> Reply {
-    written(api, |api| {
-        let mut page = begun(api, Endpoint::Memory);
-        node::resources(&mut page, api);
-        page
-    })
-    .await
+async fn memory(api: Served, asked: HeaderMap) -> Reply {
+    written(api, Endpoint::Memory, asked, node::resources).await
 }
 
-async fn written(State(api): Served, write: impl FnOnce(&Api) -> Page + Send + 'static) -> Reply {
-    let text = spawn_blocking(move || write(&api).into_text()).await;
-    let text = text.map_err(ApiError::internal)?;
-    Ok(([(CONTENT_TYPE, TEXT)], text).into_response())
-}
-
-fn begun(api: &Api, endpoint: Endpoint) -> Page {
-    let mut page = Page::new(RABBITMQ);
-    node::identity(&mut page, api, endpoint);
-    page
+async fn written(
+    State(api): Served,
+    endpoint: Endpoint,
+    asked: HeaderMap,
+    write: impl FnOnce(&mut Page, &Api) + Send + 'static,
+) -> Reply {
+    let format = Format::of(&asked);
+    let text = spawn_blocking(move || {
+        let begun = api.shared.now().monotonic_ms;
+        let mut page = Page::new(RABBITMQ, format);
+        node::identity(&mut page, &api, endpoint);
+        write(&mut page, &api);
+        let text = page.into_text();
+        let ms = api.shared.now().monotonic_ms.saturating_sub(begun);
+        let time = Duration::from_millis(ms);
+        api.scrapes.count(endpoint, format, time, text.len());
+        text
+    });
+    let text = text.await.map_err(ApiError::internal)?;
+    Ok(([(CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
 /// What is the same whether or not objects are told apart.
@@ -149,10 +163,9 @@ fn all_rows(api: &Api) -> (Rows<channels::ChannelRow>, Rows<queues::Row>) {
     (channels, queues)
 }
 
-fn sums(api: &Api) -> Page {
-    let mut page = begun(api, Endpoint::Aggregated);
+fn sums(page: &mut Page, api: &Api) {
     let (channels, queues) = all_rows(api);
-    common(&mut page, api, &channels, &queues);
+    common(page, api, &channels, &queues);
     let connections = channels::connections(&api.shared);
     let all = |_: &str| true;
     page.table(queues::QUEUES, &queues, true, all);
@@ -160,16 +173,16 @@ fn sums(api: &Api) -> Page {
     page.table(channels::CONNECTIONS, &connections, true, all);
     page.prefix(HARRIER);
     page.table(queues::OWN_QUEUES, &queues, true, all);
-    global::own(&mut page, api, &queues);
-    page
+    global::own(page, api, &queues);
+    page.prefix("");
+    api.scrapes.put(page);
 }
 
-fn each(api: &Api) -> Page {
-    let mut page = begun(api, Endpoint::PerObject);
+fn each(page: &mut Page, api: &Api) {
     let (mut channels, mut queues) = all_rows(api);
-    common(&mut page, api, &channels, &queues);
+    common(page, api, &channels, &queues);
     page.prefix(HARRIER);
-    global::own(&mut page, api, &queues);
+    global::own(page, api, &queues);
     // What is gone has no labels.
     channels.retain(|(_, row)| row.is_open);
     queues.retain(|(_, row)| !row.is_past);
@@ -181,8 +194,9 @@ fn each(api: &Api) -> Page {
     page.table(queues::QUEUES, &queues, false, all);
     page.table(channels::CHANNELS, &channels, false, all);
     page.table(channels::CONNECTIONS, &connections, false, all);
-    exchanges::traffic(&mut page, &api.shared);
-    page
+    exchanges::traffic(page, &api.shared);
+    page.prefix("");
+    api.scrapes.put(page);
 }
 
 /// What a detailed page is to have.
@@ -214,9 +228,8 @@ impl Wanted {
     }
 }
 
-fn some(api: &Api, wanted: &Wanted) -> Page {
+fn some(page: &mut Page, api: &Api, wanted: &Wanted) {
     let shared = &api.shared;
-    let mut page = begun(api, Endpoint::Detailed);
     page.prefix("rabbitmq_detailed_");
     let is_wanted = |family: &str| wanted.has(family);
     let queues = queues::rows(shared, &wanted.which);
@@ -238,25 +251,24 @@ fn some(api: &Api, wanted: &Wanted) -> Page {
         page.table(channels::CONNECTIONS, &connections, false, is_wanted);
     }
     if wanted.has("channel_exchange_metrics") {
-        exchanges::traffic(&mut page, shared);
+        exchanges::traffic(page, shared);
     }
     page.prefix("harrier_detailed_");
     page.table(queues::OWN_QUEUES, &queues, false, is_wanted);
     page.table(queues::AGES, &queues, false, is_wanted);
     page.prefix("rabbitmq_cluster_");
     if wanted.has("vhost_status") {
-        exchanges::vhosts(&mut page, shared);
+        exchanges::vhosts(page, shared);
     }
     if wanted.has("exchange_names") {
-        exchanges::names(&mut page, shared);
+        exchanges::names(page, shared);
     }
     if wanted.has("exchange_bindings") {
-        exchanges::bindings(&mut page, shared);
+        exchanges::bindings(page, shared);
     }
     page.prefix(RABBITMQ);
     if wanted.has("node_metrics") {
-        node::resources(&mut page, api);
-        node::alarms(&mut page, api);
+        node::resources(page, api);
+        node::alarms(page, api);
     }
-    page
 }

@@ -8,7 +8,7 @@ use crate::server::attempts::{Protocol, Tally};
 use crate::server::shared::COMPATIBLE_VERSION;
 
 /// What `rabbitmq_endpoint` says on a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Endpoint {
     /// Sums.
     Aggregated,
@@ -27,6 +27,14 @@ impl Endpoint {
             Self::PerObject => "per-object",
             Self::Detailed => "detailed",
             Self::Memory => "memory-breakdown",
+        }
+    }
+
+    /// What RabbitMQ calls what a page is made from.
+    pub const fn registry(self) -> &'static str {
+        match self {
+            Self::Aggregated => "default",
+            other => other.name(),
         }
     }
 }

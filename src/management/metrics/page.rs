@@ -1,7 +1,8 @@
-//! The text that Prometheus reads (its exposition format 0.0.4).
+//! The text that Prometheus reads: its exposition format 0.0.4, or OpenMetrics 1.0.
 
 use std::fmt::Write;
 
+use super::format::Format;
 use crate::base::histogram::Counted;
 
 /// What a metric does over time.
@@ -61,13 +62,17 @@ impl Labels {
 pub struct Page {
     text: String,
     prefix: &'static str,
+    format: Format,
 }
 
 impl Page {
     /// An empty page on which names begin with `prefix`.
-    pub fn new(prefix: &'static str) -> Self {
-        let text = String::new();
-        Self { text, prefix }
+    pub fn new(prefix: &'static str, format: Format) -> Self {
+        Self {
+            text: String::new(),
+            prefix,
+            format,
+        }
     }
 
     /// Has names begin with something else from now on.
@@ -76,12 +81,20 @@ impl Page {
     }
 
     /// What was written.
-    pub fn into_text(self) -> String {
+    pub fn into_text(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
         self.text
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         let prefix = self.prefix;
+        // There the counter is one thing, and its total a sample of it.
+        let name = match self.format {
+            Format::OpenMetrics if kind == "counter" => name.trim_end_matches("_total"),
+            _ => name,
+        };
         self.text.push_str("# HELP ");
         // Writing to a String doesn't fail.
         let _ = writeln!(self.text, "{prefix}{name} {help}");
@@ -142,11 +155,21 @@ impl Page {
         }
     }
 
+    /// What values add up to and how many there are, each with its labels.
+    pub fn summary(&mut self, name: &str, help: &str, samples: &[(Labels, f64, u64)]) {
+        self.head(name, "summary", help);
+        for (labels, sum, count) in samples {
+            self.sample(&format!("{name}_sum"), labels, *sum);
+            self.sample(&format!("{name}_count"), labels, *count as f64);
+        }
+    }
+
     /// A histogram of what was counted in parts of which `unit` make one.
     pub fn histogram(&mut self, name: &str, help: &str, counted: &Counted, unit: f64) {
         self.head(name, "histogram", help);
         let bounds = counted.up_to.iter();
-        let bounds = bounds.map(|(bound, count)| ((*bound as f64 / unit).to_string(), *count));
+        let format = self.format;
+        let bounds = bounds.map(|(bound, count)| (bucket(format, *bound as f64 / unit), *count));
         for (bound, count) in bounds.chain([("+Inf".to_owned(), counted.count)]) {
             let labels = Labels::of(&[("le", &bound)]);
             self.sample(&format!("{name}_bucket"), &labels, count as f64);
@@ -154,6 +177,15 @@ impl Page {
         let none = Labels::default();
         self.sample(&format!("{name}_sum"), &none, counted.sum as f64 / unit);
         self.sample(&format!("{name}_count"), &none, counted.count as f64);
+    }
+}
+
+/// The upper end of a bucket. OpenMetrics has it that whole numbers show that they
+/// could be others.
+fn bucket(format: Format, bound: f64) -> String {
+    match format {
+        Format::Text => bound.to_string(),
+        Format::OpenMetrics => format!("{bound:?}"),
     }
 }
 
@@ -174,7 +206,7 @@ mod tests {
         for value in [100, 800, 800, 3000] {
             histogram.add(value);
         }
-        let mut page = Page::new("x_");
+        let mut page = Page::new("x_", Format::Text);
         page.histogram("t_seconds", "Time.", &histogram.counted(), 1000.0);
         let expected = "# HELP x_t_seconds Time.\n\
                         # TYPE x_t_seconds histogram\n\
@@ -183,6 +215,26 @@ mod tests {
                         x_t_seconds_bucket{le=\"+Inf\"} 4\n\
                         x_t_seconds_sum 4.7\n\
                         x_t_seconds_count 4\n";
+        assert_eq!(page.into_text(), expected);
+    }
+
+    #[test]
+    fn open_metrics_names_counters_without_their_total_and_ends() {
+        let mut page = Page::new("x_", Format::OpenMetrics);
+        page.counter("seen_total", "Seen.", &[(Labels::default(), 2.0)]);
+        let histogram = Histogram::new(&[1000]);
+        histogram.add(7);
+        page.histogram("t_seconds", "Time.", &histogram.counted(), 1000.0);
+        let expected = "# HELP x_seen Seen.\n\
+                        # TYPE x_seen counter\n\
+                        x_seen_total 2\n\
+                        # HELP x_t_seconds Time.\n\
+                        # TYPE x_t_seconds histogram\n\
+                        x_t_seconds_bucket{le=\"1.0\"} 1\n\
+                        x_t_seconds_bucket{le=\"+Inf\"} 1\n\
+                        x_t_seconds_sum 0.007\n\
+                        x_t_seconds_count 1\n\
+                        # EOF\n";
         assert_eq!(page.into_text(), expected);
     }
 }
