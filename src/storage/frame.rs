@@ -34,18 +34,23 @@ pub(super) fn seal(octets: &mut [u8], generation: u64) {
 /// The records of the frame of `generation` at the start of `octets`, and how
 /// many octets the frame takes; `None` when there is no whole one.
 pub(super) fn read(octets: &[u8], generation: u64) -> Option<(&[u8], usize)> {
-    let head = octets.first_chunk::<HEAD_LEN>()?;
-    if head[..4] != MAGIC || head[8..16] != generation.to_be_bytes() {
-        return None;
-    }
-    let size = u64::from_be_bytes(*head.last_chunk()?);
-    let end = usize::try_from(size).ok()?.checked_add(HEAD_LEN)?;
+    let end = announced(octets, generation)?;
     let covered = octets.get(CRC_END..end)?;
-    if crc32c::crc32c(covered).to_be_bytes() != head[4..8] {
+    if crc32c::crc32c(covered).to_be_bytes() != octets[4..CRC_END] {
         return None;
     }
     let taken = end.next_multiple_of(ALIGNMENT).min(octets.len());
     Some((&octets[HEAD_LEN..end], taken))
+}
+
+/// The octets of a frame of `generation`, by its head at the start of `octets`.
+pub(super) fn announced(octets: &[u8], generation: u64) -> Option<usize> {
+    let head = octets.first_chunk::<HEAD_LEN>()?;
+    if !begins(head, generation) {
+        return None;
+    }
+    let size = u64::from_be_bytes(*head.last_chunk()?);
+    usize::try_from(size).ok()?.checked_add(HEAD_LEN)
 }
 
 /// The records of a whole frame that was read before.
@@ -67,13 +72,21 @@ pub(super) fn begins(octets: &[u8], generation: u64) -> bool {
 
 /// Where the next whole frame of `generation` starts, at or after `from`.
 pub(super) fn find(octets: &[u8], from: usize, generation: u64) -> Option<usize> {
-    let from = from.next_multiple_of(ALIGNMENT);
-    let rest = octets.get(from..)?;
-    rest.chunks(ALIGNMENT)
-        .enumerate()
-        .filter(|(_, chunk)| chunk.starts_with(&MAGIC))
-        .map(|(chunk, _)| from + chunk * ALIGNMENT)
-        .find(|&at| read(&octets[at..], generation).is_some())
+    let mut at = from.next_multiple_of(ALIGNMENT);
+    loop {
+        at += candidate(octets.get(at..)?)?;
+        if read(&octets[at..], generation).is_some() {
+            return Some(at);
+        }
+        at += ALIGNMENT;
+    }
+}
+
+/// Where in `octets`, which start where a frame might, the first may be.
+pub(super) fn candidate(octets: &[u8]) -> Option<usize> {
+    let mut places = octets.chunks(ALIGNMENT);
+    let place = places.position(|place| place.starts_with(&MAGIC));
+    place.map(|place| place * ALIGNMENT)
 }
 
 #[cfg(test)]

@@ -213,6 +213,19 @@ impl Worker {
                 return;
             }
         }
+        self.drop_unused();
+    }
+
+    /// Takes away the segment that nobody fetched: a restart would look all
+    /// through it for frames. It may as well stay.
+    fn drop_unused(&self) {
+        let Some(unused) = self.orders.0.lock().ready.take() else {
+            return;
+        };
+        let path = self.workshop.dir.segment(unused.number);
+        if let Err(error) = self.workshop.files.remove(&path) {
+            tracing::debug!(%error, path = %path.display(), "an unused segment stays");
+        }
     }
 
     fn next_job(&self) -> Option<Job> {

@@ -31,6 +31,7 @@ mod recovery;
 mod segment;
 mod space;
 mod summary;
+mod walk;
 
 use std::collections::VecDeque;
 use std::fmt;

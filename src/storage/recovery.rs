@@ -14,13 +14,13 @@ use super::catalogue::{self, Catalogue};
 use super::changes::decode_change;
 use super::error::StoreError;
 use super::files::Files;
-use super::frame;
 use super::index::Index;
 use super::losses::Losses;
-use super::reading::{SegmentReader, Stretch};
+use super::reading::SegmentReader;
 use super::records::{Entries, Entry};
 use super::segment::{self, HEADER_LEN, Header, LogDir, Named};
 use super::summary::{self, About};
+use super::walk::Piece;
 use crate::base::ids::QueueId;
 use crate::broker::store::Recovered;
 
@@ -207,12 +207,12 @@ impl Replay<'_> {
             }
             Header::Generation(_) | Header::Unreadable => {
                 // Its name gives the generation as well.
-                let stretch = self.scan(number, size)?;
-                if !stretch.frames.is_empty() {
+                if self.scan(number, size)? > 0 {
                     self.reader.set_aside(number, 0, &head)?;
                 } else {
-                    self.reader
-                        .set_aside(number, HEADER_LEN as u64, &stretch.octets)?;
+                    let start = HEADER_LEN as u64;
+                    let all = self.reader.read(number, start, size)?;
+                    self.reader.set_aside(number, start, &all.octets)?;
                 }
             }
         }
@@ -246,30 +246,30 @@ impl Replay<'_> {
         Ok(Some(about))
     }
 
-    /// Reads a whole segment.
-    fn scan(&mut self, number: u64, size: u64) -> Result<Stretch, StoreError> {
-        let start = HEADER_LEN as u64;
-        let stretch = self.reader.read(number, start, size)?;
-        let mut topology = None;
-        for frame in &stretch.frames {
-            let offset = start + frame.start as u64;
-            let extent = offset..offset + frame.len() as u64;
-            if self.replay_frame(number, &extent, stretch.records(frame))? {
-                topology = Some(offset);
+    /// Reads a whole segment; returns how many frames are in it.
+    fn scan(&mut self, number: u64, size: u64) -> Result<u64, StoreError> {
+        let mut walk = self.reader.walk(number, size)?;
+        let mut frames = 0;
+        let mut about = About {
+            end: HEADER_LEN as u64,
+            topology: None,
+        };
+        while let Some(piece) = walk.next()? {
+            match piece {
+                Piece::Frame(extent) => {
+                    frames += 1;
+                    about.end = extent.end;
+                    if self.replay_frame(number, &extent, walk.records(&extent))? {
+                        about.topology = Some(extent.start);
+                    }
+                }
+                Piece::Damaged(extent) => {
+                    let octets = walk.octets(&extent)?;
+                    self.reader.set_aside(number, extent.start, octets)?;
+                }
             }
         }
-        for range in &stretch.damaged {
-            let octets = stretch.octets.get(range.clone()).unwrap_or_default();
-            self.reader
-                .set_aside(number, start + range.start as u64, octets)?;
-        }
-        let end = stretch.frames.last().map_or(0, |frame| frame.end);
-        let rest = stretch.octets.get(end..).unwrap_or_default();
-        let about = About {
-            end: start + end as u64,
-            topology,
-        };
-        if !stretch.frames.is_empty() {
+        if frames > 0 {
             // The next restart needn't read it again.
             if let Some(summary) = summary::encode(&self.index, number, about) {
                 self.catalogue.put_summary(number, &summary)?;
@@ -279,9 +279,9 @@ impl Replay<'_> {
             number,
             about,
             size,
-            torn: frame::begins(rest, number),
+            torn: walk.begins(about.end)?,
         });
-        Ok(stretch)
+        Ok(frames)
     }
 
     /// Whether the frame has changes of topology.
