@@ -187,7 +187,7 @@ impl Queue {
         owner: Option<ConnectionId>,
         around: &Surroundings,
     ) -> Self {
-        let settings = Arc::new(Settings::of(&spec.arguments));
+        let settings = Settings::of(&spec.arguments).shared();
         let core = QueueCore::new(id, &spec, settings, Arc::clone(&around.residency));
         Self {
             id,

@@ -1,6 +1,8 @@
 //! What a queue goes by: its arguments and the policies that apply to it, read
 //! once.
 
+use std::sync::{Arc, LazyLock};
+
 use super::dead_letter::DeadLetterTarget;
 use super::deduplication::{WINDOW_LANE, deduplicates};
 use super::retries::DelayedRetry;
@@ -101,7 +103,19 @@ pub struct Settings {
     pub keeps_dead_letters: bool,
 }
 
+/// What a queue goes by that asks for nothing: most do.
+static USUAL: LazyLock<Arc<Settings>> =
+    LazyLock::new(|| Arc::new(Settings::of(&FieldTable::new())));
+
 impl Settings {
+    /// The same, kept once for all queues that ask for nothing.
+    pub fn shared(self) -> Arc<Self> {
+        if self == **USUAL {
+            return Arc::clone(&USUAL);
+        }
+        Arc::new(self)
+    }
+
     /// What a queue declared with `arguments` goes by.
     pub fn of(arguments: &FieldTable) -> Self {
         let number = |name| arguments.get(name).and_then(FieldValue::as_i64);

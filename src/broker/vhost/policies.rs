@@ -160,5 +160,5 @@ impl Vhost {
 /// Has a queue go by its arguments and the policies that apply to it.
 pub(super) fn configure(queue: &Arc<Queue>, policies: &Matched, effects: &mut Effects) {
     let settings = Settings::under(&policies.definition(), &queue.spec().arguments);
-    queue.configure(Arc::new(settings), effects);
+    queue.configure(settings.shared(), effects);
 }
