@@ -80,7 +80,8 @@ pub fn read_back(
             from,
             to: last,
             bytes,
-            batch: Batch(0),
+            // What is synced may not be entered yet; it is waited for.
+            batch: store.synced(),
             receiver: Arc::new(Pages(sender)),
         });
         let mut page = pages.recv_timeout(Duration::from_secs(30)).expect("a page");
