@@ -146,15 +146,23 @@ pub fn routes() -> Routes {
         .route("/deprecated-features/used", get(used))
 }
 
+/// The one of them that RabbitMQ 4.3 could run without, the others being required:
+/// clients tell the series by it.
+const STABLE: &str = "rabbitmq_4.3.0";
+
 async fn flags(_: Viewer, listing: Listing) -> Reply {
     let shown = |(name, what): &(&str, &str)| {
+        let (stability, require_level) = match *name {
+            STABLE => ("stable", "none"),
+            _ => ("required", "hard"),
+        };
         json!({
             "name": name,
             "desc": what,
             "doc_url": "",
             "state": "enabled",
-            "stability": "required",
-            "require_level": "hard",
+            "stability": stability,
+            "require_level": require_level,
             "experiment_level": "supported",
             "callbacks": [],
             "provided_by": "rabbit",

@@ -194,8 +194,11 @@ fn resources(api: &Api) -> Value {
         "disk_free": resources.disk_free,
         "disk_free_limit": resources.disk_free_limit,
         "disk_free_alarm": resources.disk_alarm,
-        "fd_used": open_files(),
+        "fd_used": entries("/proc/self/fd"),
         "fd_total": open_files_max(),
+        // Threads, the nearest thing to Erlang's processes.
+        "proc_used": entries("/proc/self/task"),
+        "proc_total": threads_max(),
         "sockets_used": api.shared.roster.len(),
         "sockets_total": api.shared.config.connections_max,
     })
@@ -204,8 +207,6 @@ fn resources(api: &Api) -> Value {
 /// Erlang's own, which clients of RabbitMQ read all the same.
 fn placeholders() -> Value {
     json!({
-        "proc_used": 0,
-        "proc_total": 0,
         "run_queue": 0,
         "net_ticktime": 0,
         "gc_num": 0,
@@ -216,15 +217,20 @@ fn placeholders() -> Value {
     })
 }
 
-fn open_files() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+fn entries(directory: &str) -> usize {
+    fs::read_dir(directory).map_or(0, Iterator::count)
 }
 
 /// How many files the process may have open.
 fn open_files_max() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut lines = limits.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// How many threads the system has room for; no limit of the process's own is usual.
+fn threads_max() -> Option<u64> {
+    let text = fs::read_to_string("/proc/sys/kernel/threads-max").ok()?;
+    text.trim().parse().ok()
 }

@@ -448,13 +448,20 @@ fn health_checks_say_what_is_wrong() {
 fn features_that_clients_look_for_are_enabled() {
     let broker = Broker::start();
     let flags = broker.json("/feature-flags");
-    for name in ["stream_queue", "quorum_queue", "user_limits"] {
+    for (name, stability) in [
+        ("stream_queue", "required"),
+        ("quorum_queue", "required"),
+        ("user_limits", "required"),
+        ("rabbitmq_4.3.0", "stable"),
+    ] {
         let flag = flags
             .as_array()
             .unwrap()
             .iter()
-            .find(|flag| flag["name"] == name);
-        assert_eq!(flag.unwrap()["state"], "enabled", "{name}");
+            .find(|flag| flag["name"] == name)
+            .unwrap();
+        assert_eq!(flag["state"], "enabled", "{name}");
+        assert_eq!(flag["stability"], stability, "{name}");
     }
     broker
         .put("/feature-flags/quorum_queue/enable", "")

@@ -108,7 +108,11 @@ fn a_node_tells_what_it_has() {
         (&json!(true), &json!(false))
     );
     assert!(node["mem_used"].as_u64().unwrap() > 0);
-    assert!(node["fd_used"].as_u64().unwrap() > 0);
+    for used in ["fd", "proc"] {
+        let (used, total) = (format!("{used}_used"), format!("{used}_total"));
+        let figure = |key: &str| node[key].as_u64().unwrap_or_else(|| panic!("{key}"));
+        assert!((1..=figure(&total)).contains(&figure(&used)), "{used}");
+    }
     let path = format!("/nodes/{}", segment(&node["name"]));
     let memory = &broker.json(&format!("{path}/memory"))["memory"];
     assert_eq!(memory["strategy"], "rss");

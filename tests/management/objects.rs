@@ -180,6 +180,23 @@ fn bindings_go_by_a_key_of_their_own() {
     nowhere.is(404, reason);
 }
 
+/// rabbitmqadmin looks through them before it removes one that may be gone.
+#[test]
+fn what_is_not_there_has_no_bindings() {
+    let broker = Broker::start();
+    for path in [
+        "/queues/%2F/gone/bindings",
+        "/exchanges/%2F/gone/bindings/source",
+        "/exchanges/%2F/gone/bindings/destination",
+        "/bindings/%2F/e/gone/q/gone",
+    ] {
+        broker.get(path).is(200, "[]");
+    }
+    broker
+        .get("/queues/nowhere/gone/bindings")
+        .is(404, NOT_FOUND);
+}
+
 /// Over HTTP a user may do no more than over AMQP.
 #[test]
 fn permissions_hold_over_http() {
