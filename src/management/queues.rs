@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{delete, get, post};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::access::{InVhost, Monitor, Viewer};
+use super::access::{InVhost, Viewer};
 use super::api::Api;
 use super::body::Body;
 use super::fields;
@@ -33,7 +33,6 @@ pub fn routes() -> Routes {
         )
         .route("/queues/{vhost}/{queue}/contents", delete(purge))
         .route("/queues/{vhost}/{queue}/actions", post(act))
-        .route("/queues/quorum/{vhost}/{queue}/status", get(status))
 }
 
 async fn all(
@@ -151,31 +150,4 @@ async fn act(place: InVhost, Path((_, name)): Path<(String, String)>, body: Body
     }
     let [action] = body.required(["action"])?;
     Err(ApiError::because(json!(["unknown", action])))
-}
-
-/// A queue's share of the log that replicates it: what one node has to say.
-async fn status(
-    State(api): State<Arc<Api>>,
-    _: Monitor,
-    place: InVhost,
-    Path((_, name)): Path<(String, String)>,
-) -> Reply {
-    let queue = place.queue(&name)?;
-    if !queue.settings().quorum {
-        return Err(ApiError::bad_request("not_a_quorum_queue"));
-    }
-    let last = api.shared.store.synced().0;
-    let member: Value = json!({
-        "Node Name": api.node(),
-        "Raft State": "leader",
-        "Membership": "voter",
-        "Last Log Index": last,
-        "Last Written": last,
-        "Last Applied": last,
-        "Commit Index": last,
-        "Snapshot Index": -1,
-        "Term": 1,
-        "Machine Version": 1,
-    });
-    found(json!([member]))
 }

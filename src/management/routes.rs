@@ -11,8 +11,8 @@ use super::reply::ApiError;
 use super::{
     attempts, audited, bindings, channels, connections, consumers, definition_routes, exchanges,
     features, front, health, limits, maintenance, messages, metrics, nodes, overview,
-    parameter_routes, permissions, policies, queues, shovels, traces, ui, users, vhost_routes,
-    vhosts, whoami, workbench,
+    parameter_routes, permissions, policies, queues, replicas, shovels, traces, ui, users,
+    vhost_routes, vhosts, whoami, workbench,
 };
 use crate::base::limits::HTTP_BODY_MAX;
 
@@ -40,6 +40,7 @@ fn api() -> Routes {
         .merge(permissions::routes())
         .merge(policies::routes())
         .merge(queues::routes())
+        .merge(replicas::routes())
         .merge(shovels::routes())
         .merge(traces::routes())
         .merge(users::routes())

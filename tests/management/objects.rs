@@ -180,6 +180,51 @@ fn bindings_go_by_a_key_of_their_own() {
     nowhere.is(404, reason);
 }
 
+/// One node has the one replica of each quorum queue: it can't be elsewhere.
+#[test]
+fn a_quorum_queue_has_one_replica_here() {
+    let broker = Broker::start();
+    let quorum = r#"{"durable":true,"arguments":{"x-queue-type":"quorum"}}"#;
+    broker.put("/queues/%2F/q", quorum).is(201, "");
+    broker.put("/queues/%2F/classic", "{}").is(201, "");
+    let node = broker.json("/overview")["node"].clone();
+    let here = json!({ "node": node }).to_string();
+    let add = |queue: &str, body: &str| {
+        let path = format!("/queues/quorum/%2F/{queue}/replicas/add");
+        broker.post(&path, body)
+    };
+    let unavailable =
+        |reason: &str| json!({ "error": "service_unavailable", "reason": reason }).to_string();
+    add("q", &here).is(204, "");
+    add("classic", &here).is(503, &unavailable("classic_queue_not_supported"));
+    add("gone", &here).is(503, &unavailable("not_found"));
+    let elsewhere = add("q", r#"{"node":"rabbit@nowhere"}"#);
+    elsewhere.is(400, &bad("Node is not a cluster member"));
+    add("q", "{}").is(400, &bad("[{key_missing,node}]"));
+    let path = "/queues/quorum/%2F/q/replicas/delete";
+    let removed = broker.ask("guest", "DELETE", path, &here);
+    removed.is(503, &unavailable("last_node"));
+    let on = format!("/queues/quorum/replicas/on/{}", node.as_str().unwrap());
+    let all = r#"{"vhost_pattern":".*","queue_pattern":".*","strategy":"all"}"#;
+    broker.post(&format!("{on}/grow"), all).is(204, "");
+    broker
+        .post("/queues/quorum/replicas/on/rabbit@nowhere/grow", all)
+        .is(404, NOT_FOUND);
+    let odd = all.replace("all", "odd");
+    let reason = r#"strategy is "odd": expected "all" or "even""#;
+    broker
+        .post(&format!("{on}/grow"), &odd)
+        .is(400, &bad(reason));
+    let shrunk = broker.delete(&format!("{on}/shrink"));
+    shrunk.is(503, &unavailable("last_node"));
+    let status = broker.json("/queues/quorum/%2F/q/status");
+    assert_eq!(status[0]["Raft State"], "leader");
+    let failed = json!({ "status": "failed", "reason": "classic_queue_not_supported" });
+    broker
+        .get("/queues/quorum/%2F/classic/status")
+        .is(503, &failed.to_string());
+}
+
 /// rabbitmqadmin looks through them before it removes one that may be gone.
 #[test]
 fn what_is_not_there_has_no_bindings() {
