@@ -145,7 +145,7 @@ impl Message {
             record: record.into(),
             chained: chained.map(Arc::new),
         };
-        let parts = message.try_parts().ok_or(DecodeError::Truncated)?;
+        let parts = view_of(&message.record).ok_or(DecodeError::Truncated)?;
         Properties::parse(parts.properties)?;
         if (message.flags() & CHAINED != 0) != message.chained.is_some() {
             return Err(DecodeError::Truncated);
@@ -202,7 +202,7 @@ impl Message {
     #[inline]
     pub fn view(&self) -> MessageView<'_> {
         // A record is checked when it is made, so there are always parts.
-        let mut view = self.try_parts().unwrap_or(EMPTY);
+        let mut view = view_of(&self.record).unwrap_or(EMPTY);
         if let Some(body) = self.chained.as_deref() {
             view.body = body;
             view.shared_body = Some(body);
@@ -213,29 +213,32 @@ impl Message {
     fn flags(&self) -> u8 {
         self.record.first().copied().unwrap_or_default()
     }
+}
 
-    fn try_parts(&self) -> Option<MessageView<'_>> {
-        let (fixed, rest) = self.record.split_first_chunk::<FIXED_LEN>()?;
-        let [flags, exchange_len, key_len, _, p0, p1, p2, p3] = *fixed;
-        let properties_len = u32::from_be_bytes([p0, p1, p2, p3]) as usize;
-        let (exchange, rest) = rest.split_at_checked(exchange_len.into())?;
-        let (routing_key, rest) = rest.split_at_checked(key_len.into())?;
-        let (properties, rest) = rest.split_at_checked(properties_len)?;
-        let (blind_copies, body) = if flags & BLIND_COPIES == 0 {
-            (&[][..], rest)
-        } else {
-            let (len, rest) = rest.split_first_chunk()?;
-            rest.split_at_checked(u32::from_be_bytes(*len) as usize)?
-        };
-        Some(MessageView {
-            exchange,
-            routing_key,
-            properties,
-            blind_copies,
-            body,
-            shared_body: None,
-        })
-    }
+/// The parts of a message's [`Message::record`]; `None` when the lengths don't fit
+/// the octets. A body that isn't in there isn't among them.
+#[inline]
+pub fn view_of(record: &[u8]) -> Option<MessageView<'_>> {
+    let (fixed, rest) = record.split_first_chunk::<FIXED_LEN>()?;
+    let [flags, exchange_len, key_len, _, p0, p1, p2, p3] = *fixed;
+    let properties_len = u32::from_be_bytes([p0, p1, p2, p3]) as usize;
+    let (exchange, rest) = rest.split_at_checked(exchange_len.into())?;
+    let (routing_key, rest) = rest.split_at_checked(key_len.into())?;
+    let (properties, rest) = rest.split_at_checked(properties_len)?;
+    let (blind_copies, body) = if flags & BLIND_COPIES == 0 {
+        (&[][..], rest)
+    } else {
+        let (len, rest) = rest.split_first_chunk()?;
+        rest.split_at_checked(u32::from_be_bytes(*len) as usize)?
+    };
+    Some(MessageView {
+        exchange,
+        routing_key,
+        properties,
+        blind_copies,
+        body,
+        shared_body: None,
+    })
 }
 
 const EMPTY: MessageView<'static> = MessageView {

@@ -42,3 +42,4 @@ pub mod unit;
 pub mod vhost;
 pub mod vhosts;
 mod ways;
+pub mod weight;

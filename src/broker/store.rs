@@ -9,6 +9,7 @@ use super::attempts::Attempts;
 use super::change::Change;
 use super::message::Message;
 use super::traffic::CommitTraffic;
+use super::weight::{Gone, Weight};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 
@@ -37,8 +38,8 @@ pub enum Record<'a> {
         first: Position,
         /// The last place, included.
         last: Position,
-        /// What they took, the sum of [`Message::stored_len`].
-        bytes: u64,
+        /// What they were, all together.
+        gone: Gone,
     },
     /// Everything up to a place was handed out before, as far as it is still there.
     Deliver {
@@ -58,6 +59,18 @@ pub enum Record<'a> {
     },
     /// What is declared changed.
     Topology(&'a Change),
+}
+
+impl Record<'static> {
+    /// A stored message left its queue.
+    pub fn settled(queue: QueueId, position: Position, message: &Message) -> Self {
+        Self::Settle {
+            queue,
+            first: position,
+            last: position,
+            gone: Gone::one(message),
+        }
+    }
 }
 
 /// A log that many append to and one thread makes durable, batch by batch.
@@ -196,6 +209,8 @@ pub struct Remainder {
     pub messages: u64,
     /// What they take, the sum of [`Message::stored_len`].
     pub bytes: u64,
+    /// What they weigh.
+    pub weight: Weight,
     /// The place of the first message.
     pub first: Position,
     /// The highest place in use or used before: new ones come after it.

@@ -15,6 +15,7 @@ use crate::base::ids::{Batch, QueueId};
 use crate::base::limits::STORE_BUFFER_KEPT;
 use crate::broker::store::Record;
 use crate::broker::traffic::CommitTraffic;
+use crate::broker::weight::Gone;
 
 /// How many of those who came last are looked at for one who waits already:
 /// a connection asks again after everything it reads.
@@ -87,7 +88,7 @@ struct Run {
     queue: QueueId,
     first: u64,
     last: u64,
-    bytes: u64,
+    gone: Gone,
 }
 
 impl Gather {
@@ -284,11 +285,11 @@ impl Pending {
             queue,
             first,
             last,
-            bytes,
+            gone,
         } = *record
         {
             // Nothing about a message comes after its settling, so that may wait.
-            return self.settle(queue, first.0, last.0, bytes);
+            return self.settle(queue, first.0, last.0, gone);
         }
         let out = &mut self.frames.octets;
         match *record {
@@ -317,11 +318,16 @@ impl Pending {
         }
     }
 
-    fn settle(&mut self, queue: QueueId, first: u64, last: u64, bytes: u64) {
+    fn settle(&mut self, queue: QueueId, first: u64, last: u64, gone: Gone) {
         match &mut self.run {
-            Some(run) if run.queue == queue && run.last.checked_add(1) == Some(first) => {
+            Some(run)
+                if run.queue == queue
+                    && run.last.checked_add(1) == Some(first)
+                    && run.gone.messages > 0
+                    && gone.messages > 0 =>
+            {
                 run.last = last;
-                run.bytes += bytes;
+                run.gone += gone;
             }
             _ => {
                 self.end_run();
@@ -329,7 +335,7 @@ impl Pending {
                     queue,
                     first,
                     last,
-                    bytes,
+                    gone,
                 });
             }
         }
@@ -338,7 +344,7 @@ impl Pending {
     fn end_run(&mut self) {
         if let Some(run) = self.run.take() {
             let out = &mut self.frames.octets;
-            records::put_settle(out, run.queue, run.first, run.last, run.bytes);
+            records::put_settle(out, run.queue, run.first, run.last, run.gone);
         }
     }
 }

@@ -17,6 +17,7 @@ use super::records::{Entry, Published};
 use crate::base::ids::{Position, QueueId};
 use crate::broker::attempts::Attempts;
 use crate::broker::store::Remainder;
+use crate::broker::weight::{Gone, Weight};
 
 /// The live messages of every queue, and what they take in every segment.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ pub(super) struct QueueIndex {
     pub(super) last: u64,
     /// The positions up to this one were handed out.
     pub(super) delivered: u64,
+    /// What its live messages weigh.
+    pub(super) weight: Weight,
     /// How live messages fared that came back.
     pub(super) attempts: BTreeMap<u64, Attempts>,
 }
@@ -121,9 +124,9 @@ impl Index {
                 queue,
                 first,
                 last,
-                bytes,
+                gone,
             } => {
-                self.settle(queue, first, last, Some(bytes));
+                self.settle(queue, first, last, Some(gone));
                 if self.queues.contains_key(&queue) {
                     self.notes.entry(queue).or_default().settled(first, last);
                 }
@@ -148,8 +151,11 @@ impl Index {
         let position = published.position;
         if position.0 > known.last {
             known.last = position.0;
+            known.weight += published.weight();
         } else if let Some(former) = known.take_out(position) {
             shrink(&mut self.segments, former.0, 1, former.1);
+        } else {
+            known.weight += published.weight();
         }
         if published.delivered {
             known.delivered = known.delivered.max(position.0);
@@ -160,14 +166,15 @@ impl Index {
     }
 
     /// The messages from `first` to `last`, both included, left the queue.
-    /// Those that aren't there don't matter. `bytes`, what they took, is
-    /// estimated where it isn't known.
-    pub(super) fn settle(&mut self, queue: QueueId, first: u64, last: u64, bytes: Option<u64>) {
+    /// Those that aren't there don't matter. What they took is estimated where
+    /// `all` isn't known; what they weighed isn't looked at then.
+    pub(super) fn settle(&mut self, queue: QueueId, first: u64, last: u64, all: Option<Gone>) {
         self.add_lane(queue);
         let Some(known) = self.queues.get_mut(&queue) else {
             return;
         };
         known.last = known.last.max(last);
+        let mut counted = 0;
         // What one of several blocks has of the octets isn't known.
         let number = first / BLOCK;
         let is_one = number == last / BLOCK && known.of_number(number).len() == 1;
@@ -181,13 +188,18 @@ impl Index {
             let start = block.number * BLOCK;
             let from = first.saturating_sub(start) as u16;
             let to = (last - start).min(BLOCK - 1) as u16;
-            let (gone, freed) = block.remove(from, to, bytes.filter(|_| is_one));
+            let bytes = all.filter(|_| is_one).map(|all| all.octets);
+            let (gone, freed) = block.remove(from, to, bytes);
+            counted += gone;
             shrink(&mut self.segments, block.segment, gone, freed);
             if block.live.is_empty() {
                 known.blocks.remove(at);
             } else {
                 at += 1;
             }
+        }
+        if let Some(all) = all {
+            known.lighten(all, counted);
         }
         while let Some((&position, _)) = known.attempts.range(first..=last).next() {
             known.attempts.remove(&position);
@@ -363,10 +375,30 @@ impl QueueIndex {
         Remainder {
             messages: sum(|block| block.live.count()),
             bytes: sum(|block| block.bytes),
+            weight: self.weight,
             first: first.min().unwrap_or_default(),
             last: Position(self.last),
             delivered: Position(self.delivered),
         }
+    }
+
+    /// Takes off what left; `counted` is how many of it were still there.
+    fn lighten(&mut self, gone: Gone, counted: u64) {
+        let weight = match counted {
+            // A message takes some: what these did isn't known.
+            some if gone.messages > 0 && gone.octets == 0 => {
+                let left = self.blocks.iter().map(|b| b.live.count()).sum::<u64>();
+                self.weight.share(some, left + some)
+            }
+            _ if gone.messages == 0 || gone.messages == counted => gone.weight,
+            // The others were in segments that went, before a log without its
+            // database was read from the start.
+            some => gone.weight.share(some, gone.messages),
+        };
+        self.weight = match self.blocks.is_empty() {
+            true => Weight::default(),
+            false => self.weight.without(weight),
+        };
     }
 
     fn holds(&self, position: u64) -> bool {

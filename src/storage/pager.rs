@@ -20,6 +20,7 @@ use super::segment::HEADER_LEN;
 use crate::base::clock::{Clock, Now, SystemClock};
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::store::{Load, Page, Receiver, Record};
+use crate::broker::weight::Gone;
 
 /// Takes orders for the thread.
 #[derive(Debug)]
@@ -203,14 +204,17 @@ impl Worker {
         }
     }
 
-    /// Settles what is damaged.
+    /// Settles what is damaged, whatever it took and weighed.
     fn give_up(&self, queue: QueueId, block: &Block) {
         for (first, last) in block.live.ranges() {
             self.reading.gather.append(&[Record::Settle {
                 queue,
                 first: block.position(first),
                 last: block.position(last),
-                bytes: 0,
+                gone: Gone {
+                    messages: u64::from(last - first) + 1,
+                    ..Gone::default()
+                },
             }]);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! publish   1  flags  queue  position  size  [body size]  [deadline]  [returns  failures  cause]  message  [body]
-//! settle    2  queue  first  further  bytes
+//! settle    2  queue  first  further  messages  octets  bodies  properties
 //! deliver   3  queue  up to
 //! return    4  queue  position  returns  failures  cause
 //! topology  5  size   change
@@ -20,6 +20,7 @@ use crate::base::ids::{Position, QueueId};
 use crate::broker::attempts::{Attempts, ReturnCause};
 use crate::broker::change::Change;
 use crate::broker::message::Message;
+use crate::broker::weight::{Gone, Weight};
 
 const PUBLISH: u8 = 1;
 const SETTLE: u8 = 2;
@@ -67,6 +68,11 @@ impl<'a> Published<'a> {
     pub(super) fn bytes(&self) -> u64 {
         (self.message.len() + self.body.map_or(0, <[u8]>::len)) as u64
     }
+
+    /// What it weighs.
+    pub(super) fn weight(&self) -> Weight {
+        Weight::of_record(self.message, self.body.map(<[u8]>::len))
+    }
 }
 
 /// A record read back.
@@ -79,7 +85,7 @@ pub(super) enum Entry<'a> {
         queue: QueueId,
         first: u64,
         last: u64,
-        bytes: u64,
+        gone: Gone,
     },
     /// The messages up to a place were handed out.
     Deliver { queue: QueueId, up_to: u64 },
@@ -122,12 +128,15 @@ pub(super) fn put_publish(out: &mut Vec<u8>, published: &Published<'_>) {
 }
 
 /// Appends that the messages from `first` to `last` left a queue.
-pub(super) fn put_settle(out: &mut Vec<u8>, queue: QueueId, first: u64, last: u64, bytes: u64) {
+pub(super) fn put_settle(out: &mut Vec<u8>, queue: QueueId, first: u64, last: u64, gone: Gone) {
     let mut head = Head::new(SETTLE);
     head.put(queue.0);
     head.put(first);
     head.put(last.saturating_sub(first));
-    head.put(bytes);
+    head.put(gone.messages);
+    head.put(gone.octets);
+    head.put(gone.weight.bodies);
+    head.put(gone.weight.properties);
     out.extend_from_slice(head.octets());
 }
 
@@ -184,12 +193,12 @@ impl<'a> Entries<'a> {
                 let queue = QueueId(input.number()?);
                 let first = input.number()?;
                 let last = first.checked_add(input.number()?).ok_or(CodecError)?;
-                let bytes = input.number()?;
+                let gone = read_gone(input)?;
                 Ok(Entry::Settle {
                     queue,
                     first,
                     last,
-                    bytes,
+                    gone,
                 })
             }
             DELIVER => Ok(Entry::Deliver {
@@ -208,6 +217,17 @@ impl<'a> Entries<'a> {
             _ => Err(CodecError),
         }
     }
+}
+
+fn read_gone(input: &mut Reader<'_>) -> Result<Gone, CodecError> {
+    Ok(Gone {
+        messages: input.number()?,
+        octets: input.number()?,
+        weight: Weight {
+            bodies: input.number()?,
+            properties: input.number()?,
+        },
+    })
 }
 
 fn read_publish<'a>(input: &mut Reader<'a>) -> Result<Published<'a>, CodecError> {
@@ -307,11 +327,19 @@ mod tests {
             published(None, None, Attempts::default(), false),
             published(Some(b"body"), Some(u64::MAX), often, true),
         ];
+        let gone = Gone {
+            messages: 97,
+            octets: u64::MAX,
+            weight: Weight {
+                bodies: 98,
+                properties: 99,
+            },
+        };
         let mut out = Vec::new();
         for publish in &publishes {
             put_publish(&mut out, publish);
         }
-        put_settle(&mut out, QueueId(u64::MAX), 3, u64::MAX, 99);
+        put_settle(&mut out, QueueId(u64::MAX), 3, u64::MAX, gone);
         put_deliver(&mut out, QueueId(1), Position(2));
         put_return(&mut out, QueueId(1), Position(2), often);
         put_encoded_topology(&mut out, b"change");
@@ -323,7 +351,7 @@ mod tests {
                 queue: QueueId(u64::MAX),
                 first: 3,
                 last: u64::MAX,
-                bytes: 99,
+                gone,
             },
             Entry::Deliver {
                 queue: QueueId(1),

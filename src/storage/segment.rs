@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Octets before the first frame.
 pub(super) const HEADER_LEN: usize = 32;
 /// The version of the whole format: what a record means as well.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"HARRIERL";
 const CRC_AT: usize = 24;

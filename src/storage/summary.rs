@@ -10,6 +10,7 @@ use super::notes::Notes;
 use super::positions::{BLOCK, Positions};
 use super::records;
 use crate::base::ids::QueueId;
+use crate::broker::weight::Weight;
 
 /// What stands at the start of a summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,8 @@ fn put_queue(
     let mut put = |number| put_number(out, number);
     put(known.last);
     put(known.delivered);
+    put(known.weight.bodies);
+    put(known.weight.properties);
     put(settled.len() as u64);
     for (first, last) in settled {
         put(first);
@@ -122,6 +125,10 @@ fn restore_queue(
 ) -> Result<(), CodecError> {
     index.add_queue(queue);
     let (last, delivered) = (input.number()?, input.number()?);
+    let weight = Weight {
+        bodies: input.number()?,
+        properties: input.number()?,
+    };
     for _ in 0..input.number()? {
         let first = input.number()?;
         let last = first.checked_add(input.number()?).ok_or(CodecError)?;
@@ -140,6 +147,7 @@ fn restore_queue(
     if let Some(known) = index.known(queue) {
         known.last = known.last.max(last);
         known.delivered = known.delivered.max(delivered);
+        known.weight = weight;
     }
     Ok(())
 }
@@ -185,11 +193,19 @@ mod tests {
     use super::*;
     use crate::base::ids::Position;
     use crate::broker::attempts::{Attempts, ReturnCause};
+    use crate::broker::weight::Gone;
     use crate::storage::records::{Entry, Published};
 
     const QUEUE: QueueId = QueueId(1);
     /// Octets of a message.
-    const SIZE: u64 = 10;
+    const SIZE: u64 = 20;
+
+    /// A message: all are as long, but have more or less of a body.
+    fn message(position: u64) -> [u8; SIZE as usize] {
+        let mut record = [0; SIZE as usize];
+        record[7] = (position % 7) as u8;
+        record
+    }
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -251,7 +267,7 @@ mod tests {
             self.enter(&Entry::Publish(Published {
                 queue: QUEUE,
                 position: Position(position),
-                message: &[0; SIZE as usize],
+                message: &message(position),
                 body: None,
                 deadline: None,
                 attempts,
@@ -306,15 +322,24 @@ mod tests {
             if last > self.last || self.skipped.is_some_and(|p| (first..=last).contains(&p)) {
                 return;
             }
-            let before = self.model.len();
-            self.model
-                .retain(|position, _| !(first..=last).contains(position));
-            let bytes = (before - self.model.len()) as u64 * SIZE;
+            let all = first..=last;
+            let gone = self
+                .model
+                .extract_if(all, |_, _| true)
+                .map(|(place, _)| place);
+            let mut those = Gone::default();
+            for position in gone {
+                those += Gone {
+                    messages: 1,
+                    octets: message(position).len() as u64,
+                    weight: Weight::of_record(&message(position), None),
+                };
+            }
             self.enter(&Entry::Settle {
                 queue: QUEUE,
                 first,
                 last,
-                bytes,
+                gone: those,
             });
         }
 
@@ -362,6 +387,11 @@ mod tests {
             prop_assert_eq!(remainder.messages, self.model.len() as u64);
             prop_assert_eq!(remainder.bytes, self.model.len() as u64 * SIZE);
             prop_assert_eq!(index.live_bytes(), remainder.bytes);
+            let mut weight = Weight::default();
+            for position in self.model.keys() {
+                weight += Weight::of_record(&message(*position), None);
+            }
+            prop_assert_eq!(remainder.weight, weight);
             let first = self.model.keys().next().copied().unwrap_or_default();
             prop_assert_eq!(remainder.first.0, first);
             for block in index.blocks(QUEUE, 0, u64::MAX, u64::MAX) {

@@ -129,7 +129,7 @@ fn store(dir: &Path, size: usize, messages: u64, acked: bool) -> Used {
             for position in batch * BATCH + 1..=(batch + 1) * BATCH {
                 last = publish(&*store, position, &made);
                 if acked && position > BATCH {
-                    settle(&*store, position - BATCH, made.stored_len() as u64);
+                    settle(&*store, position - BATCH, &made);
                 }
             }
             wait(&*store, before);
@@ -171,7 +171,7 @@ fn sparse(dir: &Path) {
             for position in 1..=messages {
                 batch = publish(&*store, position, &made);
                 if position % 1000 > 0 {
-                    settle(&*store, position, bytes);
+                    settle(&*store, position, &made);
                 }
                 if position % BATCH == 0 {
                     wait(&*store, batch);
@@ -356,13 +356,8 @@ fn publish(store: &dyn Store, position: u64, message: &Message) -> Batch {
     }])
 }
 
-fn settle(store: &dyn Store, position: u64, bytes: u64) -> Batch {
-    store.append(&[Record::Settle {
-        queue: QUEUE,
-        first: Position(position),
-        last: Position(position),
-        bytes,
-    }])
+fn settle(store: &dyn Store, position: u64, message: &Message) -> Batch {
+    store.append(&[Record::settled(QUEUE, Position(position), message)])
 }
 
 struct Bell(SyncSender<()>);

@@ -12,6 +12,7 @@ use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::attempts::Attempts;
 use harrier::broker::change::Change;
 use harrier::broker::store::{Load, Page, Receiver, Record, Remainder, Store, Stored};
+use harrier::broker::weight::{Gone, Weight};
 use parking_lot::Mutex;
 
 use crate::support::number;
@@ -28,7 +29,7 @@ enum Kept {
         queue: QueueId,
         first: Position,
         last: Position,
-        bytes: u64,
+        gone: Gone,
     },
     Deliver {
         queue: QueueId,
@@ -65,12 +66,12 @@ impl Kept {
                 queue,
                 first,
                 last,
-                bytes,
+                gone,
             } => Self::Settle {
                 queue,
                 first,
                 last,
-                bytes,
+                gone,
             },
             Record::Deliver { queue, up_to } => Self::Deliver { queue, up_to },
             Record::Return {
@@ -106,23 +107,27 @@ struct Books {
 impl Books {
     fn append(&mut self, records: Vec<Kept>) -> Batch {
         let batch = Batch(self.appends.len() as u64 + 1);
-        let mut claimed = BTreeMap::<QueueId, (u64, u64)>::new();
+        let mut claimed = BTreeMap::<QueueId, (Gone, Gone)>::new();
         for record in &records {
-            if let Kept::Settle { queue, bytes, .. } = *record {
-                claimed.entry(queue).or_default().0 += bytes;
-            }
             let (queue, settled) = self.apply(record, batch);
-            claimed.entry(queue).or_default().1 += settled;
+            let (claims, all) = claimed.entry(queue).or_default();
+            if let Kept::Settle { gone, .. } = record {
+                assert!(gone.messages == 0 || *gone == settled, "{gone:?}");
+                *claims += *gone;
+            }
+            *all += settled;
         }
-        for (queue, (claimed, settled)) in claimed {
-            assert_eq!(claimed, settled, "octets settled in queue {queue}");
+        for (queue, (claimed, mut settled)) in claimed {
+            // Of several ranges, how many were in each isn't known.
+            settled.messages = settled.messages.min(claimed.messages);
+            assert_eq!(claimed, settled, "settled in queue {queue}");
         }
         self.appends.push(records);
         batch
     }
 
-    /// Carries a record out; returns the queue and how many octets left it.
-    fn apply(&mut self, record: &Kept, batch: Batch) -> (QueueId, u64) {
+    /// Carries a record out; returns the queue and what left it.
+    fn apply(&mut self, record: &Kept, batch: Batch) -> (QueueId, Gone) {
         match record {
             Kept::Publish {
                 queue,
@@ -138,7 +143,7 @@ impl Books {
                     assert!(account.delivered < position);
                     account.delivered = position;
                 }
-                (*queue, 0)
+                (*queue, Gone::default())
             }
             Kept::Settle {
                 queue, first, last, ..
@@ -147,16 +152,18 @@ impl Books {
                 let account = self.accounts.get_mut(queue).unwrap();
                 let range = account.messages.range(*first..=*last);
                 let gone: Vec<_> = range.map(|(position, _)| *position).collect();
-                let octets = gone.iter().filter_map(|p| account.messages.remove(p));
-                let octets = octets.map(|(_, stored)| stored.message.stored_len() as u64);
-                (*queue, octets.sum())
+                let mut settled = Gone::default();
+                for (_, stored) in gone.iter().filter_map(|p| account.messages.remove(p)) {
+                    settled += Gone::one(&stored.message);
+                }
+                (*queue, settled)
             }
             Kept::Deliver { queue, up_to } => {
                 let account = self.accounts.get_mut(queue).unwrap();
                 assert!(account.delivered < *up_to, "{up_to} is known already");
                 assert!(*up_to <= account.last);
                 account.delivered = *up_to;
-                (*queue, 0)
+                (*queue, Gone::default())
             }
             Kept::Return {
                 queue,
@@ -168,9 +175,9 @@ impl Books {
                 stored.attempts.returns += 1;
                 assert_eq!(stored.attempts.returns, attempts.returns);
                 stored.attempts = *attempts;
-                (*queue, 0)
+                (*queue, Gone::default())
             }
-            Kept::Topology(_) => (QueueId(0), 0),
+            Kept::Topology(_) => (QueueId(0), Gone::default()),
         }
     }
 
@@ -202,6 +209,14 @@ impl Books {
         }
         self.pages.push_back((load.receiver, page));
     }
+}
+
+fn stored_weight(account: &Account) -> Weight {
+    let mut weight = Weight::default();
+    for (_, stored) in account.messages.values() {
+        weight += Weight::of(&stored.message);
+    }
+    weight
 }
 
 /// Something done once between an append and what follows on it.
@@ -291,6 +306,7 @@ impl Ledger {
         Remainder {
             messages: account.messages.len() as u64,
             bytes: account.messages.values().map(len).sum(),
+            weight: stored_weight(account),
             first: account.messages.keys().next().copied().unwrap_or_default(),
             last: account.last,
             delivered: account.delivered,

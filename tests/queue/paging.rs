@@ -9,7 +9,7 @@ use harrier::broker::queue::{
     ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settings, Settlement, Surroundings,
 };
 use harrier::broker::store::{Remainder, Store};
-use harrier::wire::FieldTable;
+use harrier::wire::{FieldTable, FieldValue};
 use parking_lot::Mutex;
 
 use crate::ledger::Ledger;
@@ -26,9 +26,18 @@ const TIGHT: Marks = Marks {
 };
 
 fn queue(id: QueueId, ledger: &Arc<Ledger>, residency: &Arc<Residency>) -> Arc<Queue> {
+    queue_with(id, FieldTable::new(), ledger, residency)
+}
+
+fn queue_with(
+    id: QueueId,
+    arguments: FieldTable,
+    ledger: &Arc<Ledger>,
+    residency: &Arc<Residency>,
+) -> Arc<Queue> {
     let store = Arc::clone(ledger) as Arc<dyn Store>;
     let residency = Arc::clone(residency);
-    let spec = spec("q", true, FieldTable::new());
+    let spec = spec("q", true, arguments);
     Arc::new(Queue::new(
         id,
         "/".into(),
@@ -178,6 +187,27 @@ fn messages_missing_from_the_store_are_given_up() {
         assert_eq!(get(&queue, &sleeper), Got::Message((number, false)));
     }
     assert_eq!(get(&queue, &sleeper), Got::Nothing);
+}
+
+#[test]
+fn a_byte_limit_counts_what_an_earlier_run_left_on_disk() {
+    let ledger = Arc::new(Ledger::default());
+    ledger.answer_at_once();
+    let residency = Arc::new(Residency::new(MARKS, TIGHT, u64::MAX, 1));
+    let arguments = FieldTable::from_iter([
+        ("x-max-length-bytes", FieldValue::I64(400)),
+        ("x-overflow", FieldValue::str("reject-publish")),
+    ]);
+    let limited = || queue_with(ID, arguments.clone(), &ledger, &residency);
+    push(&limited(), 0..100);
+    ledger.reopen();
+    let queue = limited();
+    queue.restore(ID, ledger.remainder(ID));
+    // Nothing of it was read yet.
+    assert_eq!(residency.resident(), 0);
+    assert_eq!(queue.status().octets.ready, 400);
+    push(&queue, 100..101);
+    assert_eq!(queue.counts().ready, 100);
 }
 
 #[test]

@@ -144,13 +144,15 @@ pub fn settings() -> impl Strategy<Value = Setting> {
     ]);
     let kinds = prop::sample::select(vec!["all", "failed", "returned"]);
     let retry = some((kinds, 1..50_u64, 1..200_u64, some(1..4_u8)));
-    let limits = (some(0..12_u64), some(0..60_u64), overflow, some(0..100_u64));
+    // Tight ones, and such that have to be paged.
+    let max_length = some(prop_oneof![0..12_u64, 0..40_u64]);
+    let max_bytes = some(prop_oneof![0..60_u64, 0..400_u64]);
+    let limits = (max_length, max_bytes, overflow, some(0..100_u64));
     let others = (some(0..6_u8), some(-1..4_i64), retry);
     (any::<(bool, bool, bool)>(), limits, others).prop_map(|(flags, limits, others)| {
         let (quorum, dead_letters, paging) = flags;
         let (max_length, max_bytes, overflow, ttl) = limits;
         let (max_priority, delivery_limit, retry) = others;
-        let is_limited = max_length.is_some() || max_bytes.is_some();
         Setting {
             quorum,
             max_length,
@@ -161,8 +163,7 @@ pub fn settings() -> impl Strategy<Value = Setting> {
             delivery_limit,
             retry,
             dead_letters,
-            // What is dropped waits for the store then, and consumers don't.
-            paging: paging && !is_limited,
+            paging,
         }
     })
 }

@@ -9,7 +9,7 @@ use harrier::broker::attempts::ReturnCause;
 use harrier::broker::dead_lettering::{carry_dead_letters, drain_dead_letters};
 use harrier::broker::effects::Effects;
 use harrier::broker::queue::{
-    ConsumerSpec, Got, Incoming, Marks, Queue, Residency, Settlement, Surroundings,
+    ConsumerSpec, Got, Incoming, Marks, Pushed, Queue, Residency, Settlement, Surroundings,
 };
 use harrier::broker::store::Store;
 use harrier::broker::subscriber::HeldSlot;
@@ -181,6 +181,74 @@ fn a_transaction_is_there_whole_or_not_at_all() {
     );
     let ready = [&q, &other, &dead].map(|queue| queue.counts().ready);
     assert_eq!(ready, [35, 30, 10]);
+}
+
+#[test]
+fn places_given_out_count_against_a_limit() {
+    for kind in ["classic", "quorum"] {
+        let mut host = Host::new();
+        let limited = FieldTable::from_iter([
+            ("x-queue-type", FieldValue::str(kind)),
+            ("x-max-length", FieldValue::I64(2)),
+            ("x-overflow", FieldValue::str("reject-publish")),
+        ]);
+        let (q, dead) = (host.dying("q", "dead"), host.queue("dead", limited));
+        host.push(&q, 0..5);
+        let held = host.hold(&q, 5);
+        q.settle(&held, REJECT, &mut host.effects);
+        drain_dead_letters(&host.vhost, &mut host.effects);
+        // A quorum queue is full once it is over its limit.
+        let taken = if kind == "quorum" { 3 } else { 2 };
+        assert_eq!(dead.counts().ready, taken, "{kind}");
+
+        let mut unit = Unit::default();
+        let held = host.hold(&dead, taken as usize);
+        dead.settle(&held, Settlement::Acknowledge, &mut host.effects);
+        let mut publish = |unit: &mut Unit, number: u32| {
+            let number = number.to_be_bytes();
+            let incoming = Incoming::new(content(&number, true));
+            unit.publish(&dead, &incoming, &mut host.effects)
+        };
+        for number in 10..10 + taken as u32 {
+            assert_eq!(publish(&mut unit, number), Pushed::Taken, "{kind}");
+        }
+        assert_eq!(publish(&mut unit, 20), Pushed::Refused, "{kind}");
+        // What was abandoned takes no room.
+        unit.abandon();
+        let mut unit = Unit::default();
+        assert_eq!(publish(&mut unit, 30), Pushed::Taken, "{kind}");
+        unit.commit(host.vhost.store(), &mut host.effects);
+        assert_eq!(dead.counts().ready, 1, "{kind}");
+    }
+}
+
+#[test]
+fn what_consumers_wait_for_needs_no_room() {
+    let mut host = Host::new();
+    let limited = FieldTable::from_iter([
+        ("x-max-length", FieldValue::I64(2)),
+        ("x-overflow", FieldValue::str("reject-publish")),
+    ]);
+    let q = host.queue("q", limited);
+    let recorder = Recorder::new(0, &Arc::default());
+    let spec = ConsumerSpec {
+        prefetch: 3,
+        ..ConsumerSpec::default()
+    };
+    q.attach(spec, recorder, || {}, &mut host.effects).unwrap();
+    let mut unit = Unit::default();
+    let pushed: Vec<_> = (0..6_u32)
+        .map(|number| {
+            let number = number.to_be_bytes();
+            let incoming = Incoming::new(content(&number, true));
+            unit.publish(&q, &incoming, &mut host.effects)
+        })
+        .collect();
+    assert_eq!(pushed[..5], [Pushed::Taken; 5]);
+    assert_eq!(pushed[5], Pushed::Refused);
+    unit.commit(host.vhost.store(), &mut host.effects);
+    let counts = q.counts();
+    assert_eq!((counts.ready, counts.unacked), (2, 3));
 }
 
 #[test]

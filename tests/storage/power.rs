@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use harrier::base::ids::{Batch, Position, QueueId};
 use harrier::broker::change::Change;
 use harrier::broker::store::{Record, Store};
+use harrier::broker::weight::Weight;
 use harrier::storage::{LogStore, StoreError, StoreOptions};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -176,7 +177,10 @@ impl Life {
                 position,
                 number,
             } => publish(store, queue, position, &message(number, size(number))),
-            Step::Settle { queue, position } => settle(store, queue, position),
+            Step::Settle { queue, position } => {
+                let settled = message(position, size(position));
+                settle_message(store, queue, position, &settled)
+            }
             Step::DeadLetter {
                 queue,
                 position,
@@ -190,12 +194,11 @@ impl Life {
                     deadline: None,
                     delivered: false,
                 },
-                Record::Settle {
-                    queue: QueueId(queue),
-                    first: Position(position),
-                    last: Position(position),
-                    bytes: message(position, size(position)).stored_len() as u64,
-                },
+                Record::settled(
+                    QueueId(queue),
+                    Position(position),
+                    &message(position, size(position)),
+                ),
             ]),
         }
     }
@@ -284,7 +287,23 @@ fn found(recovered: &Found) -> Result<Model, String> {
             }
         }
     }
+    weigh(recovered)?;
     Ok(found)
+}
+
+/// What the store says its messages weigh is what they do.
+fn weigh(recovered: &Found) -> Result<(), String> {
+    for (queue, remainder, stored) in &recovered.stored {
+        let mut weight = Weight::default();
+        stored
+            .iter()
+            .for_each(|stored| weight += Weight::of(&stored.message));
+        if weight != remainder.weight {
+            let said = remainder.weight;
+            return Err(format!("queue {queue} weighs {weight:?}, not {said:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn open(

@@ -209,12 +209,7 @@ fn records_of_one_append_are_one_batch() {
             deadline: None,
             delivered: false,
         },
-        Record::Settle {
-            queue: QueueId(1),
-            first: Position(1),
-            last: Position(1),
-            bytes: 10,
-        },
+        Record::settled(QueueId(1), Position(1), &first),
     ]);
     wait(&*store, batch);
     assert_eq!(store.pending_bytes(), 0);

@@ -12,6 +12,7 @@ use harrier::broker::change::Change;
 use harrier::broker::message::{Content, Message};
 use harrier::broker::spec::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use harrier::broker::store::{Load, Page, Receiver, Record, Recovered, Remainder, Store, Stored};
+use harrier::broker::weight::{Gone, Weight};
 use harrier::storage::{LogStore, StoreError, StoreOptions};
 use harrier::wire::{Body, FieldTable, FieldValue};
 
@@ -209,13 +210,24 @@ pub fn settle(store: &dyn Store, queue: u64, position: u64) -> Batch {
     settle_range(store, queue, position, position, 100)
 }
 
-pub fn settle_range(store: &dyn Store, queue: u64, first: u64, last: u64, bytes: u64) -> Batch {
+/// Settles messages that took so many octets in the store together; what they
+/// weighed doesn't matter.
+pub fn settle_range(store: &dyn Store, queue: u64, first: u64, last: u64, octets: u64) -> Batch {
     store.append(&[Record::Settle {
         queue: QueueId(queue),
         first: Position(first),
         last: Position(last),
-        bytes,
+        gone: Gone {
+            messages: last - first + 1,
+            octets,
+            weight: Weight::default(),
+        },
     }])
+}
+
+/// Settles a message that is known.
+pub fn settle_message(store: &dyn Store, queue: u64, position: u64, message: &Message) -> Batch {
+    store.append(&[Record::settled(QueueId(queue), Position(position), message)])
 }
 
 pub fn change(store: &dyn Store, change: &Change) -> Batch {

@@ -15,19 +15,18 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU64;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::departures::Departures;
 use super::notices::Notices;
 use super::residency::{Residency, Share};
 use super::state::State;
-use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::attempts::Attempts;
 use crate::broker::message::Message;
 use crate::broker::store::{Page, Record, Remainder, Stored};
+use crate::broker::weight::{Gone, Weight};
 
 /// Memory a waiting message takes besides its octets: its entry, the head of
 /// its allocation and what the allocator rounds up.
@@ -112,8 +111,8 @@ impl Entry {
 struct Paged {
     first: Position,
     last: Position,
-    messages: u64,
-    bytes: u64,
+    /// How many they are, what they take and weigh.
+    all: Gone,
     /// The last batch that one of them went to.
     batch: Batch,
 }
@@ -122,9 +121,12 @@ impl Paged {
     fn add(&mut self, entry: &Entry, batch: Batch) {
         self.first = self.first.min(entry.position);
         self.last = self.last.max(entry.position);
-        self.messages += 1;
-        self.bytes += entry.stored_len();
+        self.all += Gone::one(&entry.message);
         self.batch = self.batch.max(batch);
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        self.all = self.all.without(Gone::one(&entry.message));
     }
 }
 
@@ -183,7 +185,7 @@ impl Backlog {
     /// How many wait, in memory and elsewhere.
     pub fn len(&self) -> u64 {
         let resident = self.entries.len() + self.beyond.len();
-        resident as u64 + self.paged.as_ref().map_or(0, |paged| paged.messages)
+        resident as u64 + self.paged.as_ref().map_or(0, |paged| paged.all.messages)
     }
 
     /// Whether none wait.
@@ -212,14 +214,6 @@ impl Backlog {
         head.or_else(|| Some(self.paged.as_ref()?.first))
     }
 
-    /// The places between which messages are left to the store.
-    pub fn left_to_the_store(&self) -> Range<Position> {
-        let paged = self.paged.as_ref();
-        paged.map_or(Position(0)..Position(0), |paged| {
-            paged.first..Position(paged.last.0.saturating_add(1))
-        })
-    }
-
     /// Adds a message; one that the store has went there as part of `batch`.
     pub fn push(&mut self, entry: Entry, batch: Batch) {
         let too_late = self.loading.is_some_and(|to| entry.position <= to);
@@ -234,11 +228,6 @@ impl Backlog {
     /// Gives out the place of a stored message that arrives later.
     pub fn reserve(&mut self, position: Position) {
         self.reserved.insert(position);
-    }
-
-    /// Whether a place was given out whose message hasn't arrived.
-    pub fn is_reserved(&self, position: Position) -> bool {
-        self.reserved.contains(&position)
     }
 
     /// Takes back a place given out, because its message is about to be pushed
@@ -305,8 +294,7 @@ impl Backlog {
             let nothing_yet = Paged {
                 first: entry.position,
                 last: entry.position,
-                messages: 0,
-                bytes: 0,
+                all: Gone::default(),
                 batch,
             };
             self.paged.get_or_insert(nothing_yet).add(&entry, batch);
@@ -342,7 +330,7 @@ impl Backlog {
         self.loading = Some(paged.last);
         // The page is to fit in memory, where messages take more than they do
         // in the store.
-        let average = paged.bytes / paged.messages.max(1);
+        let average = paged.all.octets / paged.all.messages.max(1);
         let bytes = page * average / (average + ENTRY_OVERHEAD);
         Some(Wanted {
             from: paged.first,
@@ -353,9 +341,9 @@ impl Backlog {
     }
 
     /// Takes what was read back; messages up to `delivered` were handed out
-    /// before. `None` when nobody waits for that page any more, else how many
-    /// messages turn out to be missing from the store.
-    pub fn receive(&mut self, page: Page, delivered: Position) -> Option<u64> {
+    /// before. `None` when nobody waits for that page any more, else what turns out
+    /// to be missing from the store.
+    pub fn receive(&mut self, page: Page, delivered: Position) -> Option<Gone> {
         let expected = |paged: &mut Paged| self.loading.is_some() && paged.first == page.from;
         let mut paged = self.paged.take_if(expected)?;
         self.loading = None;
@@ -370,20 +358,19 @@ impl Backlog {
                 continue;
             }
             let entry = restored(stored, self.priority, delivered);
-            paged.messages = paged.messages.saturating_sub(1);
-            paged.bytes = paged.bytes.saturating_sub(entry.stored_len());
+            paged.remove(&entry);
             self.share.add(entry.resident_len());
             self.entries.push_back(entry);
         }
         self.release_all(departed);
         if page.through >= paged.last {
             self.entries.append(&mut self.beyond);
-            return Some(paged.messages);
+            return Some(paged.all);
         }
         self.move_up(|waiting| waiting.position <= page.through);
         paged.first = Position(page.through.0 + 1);
         self.paged = Some(paged);
-        Some(0)
+        Some(Gone::default())
     }
 
     fn move_up(&mut self, mut which: impl FnMut(&Entry) -> bool) {
@@ -397,25 +384,25 @@ impl Backlog {
     pub fn purge(&mut self, notices: &mut Notices) -> u64 {
         let messages = self.len();
         for entry in self.entries.iter().filter(|entry| entry.is_stored()) {
-            notices.settled(
-                self.lane,
-                entry.position,
-                entry.position,
-                entry.stored_len(),
-            );
+            let (position, gone) = (entry.position, Gone::one(&entry.message));
+            notices.settled(self.lane, position, position, gone);
         }
         if let Some(paged) = &self.paged {
-            let late = self.beyond.iter().filter(|entry| entry.is_stored());
-            let bytes = paged.bytes + late.map(Entry::stored_len).sum::<u64>();
+            let mut gone = paged.all;
+            for late in self.beyond.iter().filter(|entry| entry.is_stored()) {
+                gone += Gone::one(&late.message);
+            }
             // What is yet to arrive is none of what is purged.
             let mut first = paged.first;
             for reserved in self.reserved.range(paged.first..=paged.last) {
+                gone.messages = 0;
                 if first < *reserved {
-                    notices.settled(self.lane, first, Position(reserved.0 - 1), 0);
+                    let before = Position(reserved.0 - 1);
+                    notices.settled(self.lane, first, before, Gone::default());
                 }
                 first = Position(reserved.0 + 1);
             }
-            notices.settled(self.lane, first, paged.last, bytes);
+            notices.settled(self.lane, first, paged.last, gone);
         }
         self.clear();
         messages
@@ -437,8 +424,11 @@ impl Backlog {
         self.paged = (remainder.messages > 0).then_some(Paged {
             first: remainder.first,
             last: remainder.last,
-            messages: remainder.messages,
-            bytes: remainder.bytes,
+            all: Gone {
+                messages: remainder.messages,
+                octets: remainder.bytes,
+                weight: remainder.weight,
+            },
             batch: Batch::default(),
         });
     }
@@ -476,7 +466,7 @@ impl Backlog {
         if from > paged.last {
             return None;
         }
-        let average = paged.bytes / paged.messages.max(1);
+        let average = paged.all.octets / paged.all.messages.max(1);
         Some(Wanted {
             from,
             to: paged.last,
@@ -534,9 +524,8 @@ impl Backlog {
         let Some(paged) = &mut self.paged else {
             return false;
         };
-        paged.messages = paged.messages.saturating_sub(1);
-        paged.bytes = paged.bytes.saturating_sub(entry.stored_len());
-        if paged.messages == 0 && is_last {
+        paged.remove(entry);
+        if paged.all.messages == 0 && is_last {
             self.paged = None;
             self.entries.append(&mut self.beyond);
         }

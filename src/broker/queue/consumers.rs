@@ -93,6 +93,16 @@ impl Consumer {
         self.timeout = timeout.filter(|timeout| *timeout > 0 && !spec.no_ack);
     }
 
+    /// How many messages it would take now.
+    fn room(&self) -> u64 {
+        match self.spec.prefetch {
+            _ if !self.has_credit() || !self.subscriber.accepts() => 0,
+            0 => u64::MAX,
+            _ if self.spec.no_ack => u64::MAX,
+            prefetch => u64::from(prefetch).saturating_sub(self.unacked.into()),
+        }
+    }
+
     fn has_credit(&self) -> bool {
         self.spec.no_ack || self.spec.prefetch == 0 || self.unacked < u32::from(self.spec.prefetch)
     }
@@ -284,6 +294,13 @@ impl Consumers {
         let consumer = self.slots.get_mut(slot as usize)?;
         let serial = consumer.serial;
         Some((ConsumerSlot { slot, serial }, consumer))
+    }
+
+    /// How many messages they would take now.
+    pub fn room(&self) -> u64 {
+        let slots = self.rings.iter().flat_map(|ring| &ring.slots);
+        let consumers = slots.filter_map(|slot| self.slots.get(*slot as usize));
+        consumers.map(Consumer::room).fold(0, u64::saturating_add)
     }
 
     fn next_slot(&mut self) -> Option<u32> {

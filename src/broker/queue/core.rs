@@ -43,6 +43,7 @@ use crate::broker::spec::QueueSpec;
 use crate::broker::store::{Page, Record, Remainder, Store};
 use crate::broker::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use crate::broker::traffic::QueueTraffic;
+use crate::broker::weight::Gone;
 
 /// What becomes of messages that were handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub struct QueueCore {
     /// The last batch that a message went to.
     pub(super) batch: Batch,
     pub(super) ready: Ready,
+    /// Those that have their places and come once they are stored.
+    pub(super) coming: Gone,
     pub(super) held: Slab<Held>,
     pub(super) timeouts: Timeouts,
     pub(super) retries: Retries,
@@ -151,6 +154,7 @@ impl QueueCore {
             window,
             batch: Batch::default(),
             ready,
+            coming: Gone::default(),
             held: Slab::new(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),
@@ -194,7 +198,7 @@ impl QueueCore {
         QueueStatus {
             counts: self.counts(),
             octets: QueueOctets {
-                ready: self.ready.octets(),
+                ready: self.ready.weight().bodies,
                 unacked: self.held_octets,
             },
             traffic: self.traffic,

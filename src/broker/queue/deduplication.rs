@@ -33,6 +33,7 @@ use crate::broker::effects::Effects;
 use crate::broker::message::{Content, Message};
 use crate::broker::once::remembers_for;
 use crate::broker::store::{Load, Page, Receiver, Record, Remainder, Store, Stored};
+use crate::broker::weight::{Gone, Weight};
 use crate::wire::properties::NO_PROPERTIES;
 use crate::wire::{Body, FieldTable, FieldValue, Properties};
 
@@ -41,7 +42,14 @@ pub const WINDOW_LANE: u8 = 0xff;
 /// How many are forgotten at a time because their time is over.
 const FORGET_BUDGET: usize = 64;
 /// What one takes in the store: the fixed part of a record, no properties, the key.
-const MARK_OCTETS: u64 = 8 + 2 + 16;
+const MARK: Gone = Gone {
+    messages: 1,
+    octets: 8 + 2 + 16,
+    weight: Weight {
+        bodies: 16,
+        properties: 2,
+    },
+};
 /// Of what is kept until others push it out.
 const FOREVER: u64 = u64::MAX;
 
@@ -247,7 +255,7 @@ impl Window {
                 queue: self.lane,
                 first: first.position,
                 last: first.position,
-                bytes: MARK_OCTETS,
+                gone: MARK,
             });
         }
         true

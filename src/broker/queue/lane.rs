@@ -1,15 +1,14 @@
 //! The messages of one priority, with places of their own.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::arrivals::Arrivals;
 use super::backlog::{Backlog, Entry, Wanted};
 use super::notices::Notices;
 use super::residency::Residency;
-use super::weight::Weight;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::store::{Page, Remainder};
+use crate::broker::weight::Gone;
 
 /// The messages of one priority that are ready, and what is known of those that
 /// were. Most queues have one such lane.
@@ -28,10 +27,6 @@ pub(super) struct Lane {
     delivered_told: Position,
     /// The highest place of a message that others went before.
     passed_over: Position,
-    /// The places of messages left to the store that haven't been weighed, and
-    /// octets of what it has of them.
-    unweighed: Range<Position>,
-    unweighed_octets: u64,
 }
 
 impl Lane {
@@ -45,8 +40,6 @@ impl Lane {
             delivered: Position(0),
             delivered_told: Position(0),
             passed_over: Position(0),
-            unweighed: Position(0)..Position(0),
-            unweighed_octets: 0,
         }
     }
 
@@ -104,28 +97,10 @@ impl Lane {
         Some((self.id, self.backlog.wanted()?))
     }
 
-    /// Takes what was read back. Returns how many messages turn out to be missing,
-    /// and what those weigh that weren't weighed before; `None` when nobody waits
-    /// for that page any more.
-    pub(super) fn receive(&mut self, page: Page) -> Option<(u64, Weight)> {
-        let unweighed = page.messages.iter();
-        let unweighed = unweighed.filter(|stored| {
-            self.unweighed.contains(&stored.position) && !self.backlog.is_reserved(stored.position)
-        });
-        let (mut weight, mut octets) = (Weight::default(), 0);
-        for stored in unweighed {
-            weight += Weight::of(&stored.message);
-            octets += stored.message.stored_len() as u64;
-        }
-        let through = page.through;
-        let missing = self.backlog.receive(page, self.delivered)?;
-        // It may be left to the store again, and is weighed then.
-        self.unweighed.start = self.unweighed.start.max(Position(through.0 + 1));
-        self.unweighed_octets = match self.unweighed.is_empty() {
-            true => 0,
-            false => self.unweighed_octets.saturating_sub(octets),
-        };
-        Some((missing, weight))
+    /// Takes what was read back. Returns what turns out to be missing; `None` when
+    /// nobody waits for that page any more.
+    pub(super) fn receive(&mut self, page: Page) -> Option<Gone> {
+        self.backlog.receive(page, self.delivered)
     }
 
     /// The highest place given out.
@@ -136,31 +111,6 @@ impl Lane {
     /// Messages up to this place were handed out before.
     pub(super) fn delivered(&self) -> Position {
         self.delivered
-    }
-
-    /// Whether the message in a place hasn't been weighed.
-    pub(super) fn is_unweighed(&self, position: Position) -> bool {
-        self.unweighed.contains(&position)
-    }
-
-    /// A message that hasn't been weighed is gone, or has come back.
-    pub(super) fn change_unweighed(&mut self, octets: u64, comes: bool) {
-        let all = self.unweighed_octets;
-        self.unweighed_octets = match comes {
-            true => all.saturating_add(octets),
-            false => all.saturating_sub(octets),
-        };
-    }
-
-    /// Octets of what the store has of messages that haven't been weighed.
-    pub(super) fn unweighed_octets(&self) -> u64 {
-        self.unweighed_octets
-    }
-
-    /// Has nothing to weigh any more.
-    pub(super) fn clear_unweighed(&mut self) {
-        self.unweighed = Position(0)..Position(0);
-        self.unweighed_octets = 0;
     }
 
     /// Takes note of which places were used, by messages that wait elsewhere.
@@ -174,8 +124,6 @@ impl Lane {
         self.delivered = remainder.delivered;
         self.delivered_told = remainder.delivered;
         self.backlog.restore(remainder);
-        self.unweighed = self.backlog.left_to_the_store();
-        self.unweighed_octets = remainder.bytes;
     }
 
     /// Notes for the store how far messages were handed out.
@@ -189,6 +137,6 @@ impl Lane {
     /// Notes for the store that a message is gone.
     pub(super) fn forget(&self, entry: &Entry, notices: &mut Notices) {
         let position = entry.position;
-        notices.settled(self.id, position, position, entry.stored_len());
+        notices.settled(self.id, position, position, Gone::one(&entry.message));
     }
 }

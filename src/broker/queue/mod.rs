@@ -28,7 +28,6 @@ mod taking;
 mod telling;
 mod timeouts;
 mod undelivered;
-mod weight;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

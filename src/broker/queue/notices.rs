@@ -4,6 +4,7 @@ use crate::base::ids::{Position, QueueId};
 use crate::broker::attempts::Attempts;
 use crate::broker::effects::Effects;
 use crate::broker::store::{Record, Store};
+use crate::broker::weight::Gone;
 
 /// Notices for the store. Memory for them is kept from one time to the next.
 #[derive(Debug, Default)]
@@ -17,22 +18,23 @@ const KEPT: usize = 256;
 impl Notices {
     /// Stored messages are gone. What follows on what was noted before becomes
     /// one notice with it.
-    pub(super) fn settled(&mut self, lane: QueueId, from: Position, to: Position, octets: u64) {
+    pub(super) fn settled(&mut self, lane: QueueId, from: Position, to: Position, those: Gone) {
         if let Some(Record::Settle {
-            queue, last, bytes, ..
+            queue, last, gone, ..
         }) = self.records.last_mut()
             && *queue == lane
             && last.0 + 1 == from.0
+            && those.messages > 0
         {
             *last = to;
-            *bytes += octets;
+            *gone += those;
             return;
         }
         self.records.push(Record::Settle {
             queue: lane,
             first: from,
             last: to,
-            bytes: octets,
+            gone: those,
         });
     }
 

@@ -18,11 +18,11 @@ use super::lane::Lane;
 use super::notices::Notices;
 use super::residency::Residency;
 use super::settings::Priorities;
-use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, Position, QueueId};
 use crate::broker::store::{Page, Remainder};
 use crate::broker::subscriber::HeldSlot;
+use crate::broker::weight::Weight;
 use crate::wire::FieldTable;
 
 /// The messages that wait, in the order in which they are handed out.
@@ -37,8 +37,7 @@ pub(super) struct Ready {
     pub(super) returned: VecDeque<Entry>,
     /// Those that wait for others of their group, where there are groups.
     pub(super) groups: Option<Box<Groups>>,
-    /// What they weigh. Messages left to the store by an earlier run count once
-    /// they are read back: so nothing is dropped that may have room.
+    /// What they weigh, wherever they are.
     weight: Weight,
 }
 
@@ -141,16 +140,9 @@ impl Ready {
         self.plain_head().is_none() && !self.is_plain_empty()
     }
 
-    /// What they weigh, as far as they have been in memory.
+    /// What they weigh.
     pub(super) fn weight(&self) -> Weight {
         self.weight
-    }
-
-    /// Octets of their bodies; of those that an earlier run left to the store,
-    /// octets of all that is stored of them.
-    pub(super) fn octets(&self) -> u64 {
-        let unweighed = self.lanes.iter().map(Lane::unweighed_octets);
-        self.weight.bodies + unweighed.sum::<u64>()
     }
 
     /// When the oldest one came, milliseconds since 1970, as far as that is known.
@@ -372,7 +364,6 @@ impl Ready {
         }
         for lane in &mut self.lanes {
             purged += lane.backlog.purge(notices);
-            lane.clear_unweighed();
         }
         self.weight = Weight::default();
         purged
@@ -389,7 +380,6 @@ impl Ready {
         self.take_parked();
         for lane in &mut self.lanes {
             lane.backlog.clear();
-            lane.clear_unweighed();
         }
         self.weight = Weight::default();
     }
@@ -458,15 +448,16 @@ impl Ready {
     /// else how many messages turn out to be missing.
     pub(super) fn receive(&mut self, page: Page) -> Option<u64> {
         let lane = self.lanes.iter_mut().find(|lane| lane.id == page.queue)?;
-        let (missing, weight) = lane.receive(page)?;
-        self.weight += weight;
-        Some(missing)
+        let missing = lane.receive(page)?;
+        self.weight = self.weight.without(missing.weight);
+        Some(missing.messages)
     }
 
     /// Takes note of what a store held in a lane.
     pub(super) fn restore(&mut self, lane: QueueId, remainder: Remainder) {
         let priority = lane.lane() ^ self.usual_priority();
         self.lane(priority).restore(remainder);
+        self.weight += remainder.weight;
     }
 
     /// Gives memory back once a long backlog has gone.

@@ -9,6 +9,7 @@ use super::incoming::Incoming;
 use crate::base::ids::{Batch, QueueId};
 use crate::broker::effects::Effects;
 use crate::broker::store::Record;
+use crate::broker::weight::Gone;
 
 /// A place given to a message that is to come.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ impl QueueCore {
         if entry.is_stored() {
             self.ready.reserve(entry.priority(), entry.position);
         }
+        self.coming += Gone::one(&entry.message);
+        self.note_full();
         Ok(self.reserved(entry))
     }
 
@@ -81,10 +84,16 @@ impl QueueCore {
         if let Some(entry) = &reserved.entry {
             let lane = self.ready.lane(entry.priority());
             lane.backlog.release(entry.position);
+            self.came(entry);
+            self.note_full();
         }
         if let Some(mark) = &reserved.mark {
             self.release_mark(mark);
         }
+    }
+
+    fn came(&mut self, entry: &Entry) {
+        self.coming = self.coming.without(Gone::one(&entry.message));
     }
 
     /// Takes a message that had its place given; `batch` is what it went to
@@ -106,6 +115,7 @@ impl QueueCore {
         if self.schedule.is_some() {
             return self.put_on_schedule(entry);
         }
+        self.came(&entry);
         self.has_deadlines |= entry.deadline.is_some();
         self.ready.arrive(entry, self.batch);
     }

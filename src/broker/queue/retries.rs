@@ -6,8 +6,8 @@ use std::ops::Bound;
 
 use super::backlog::Entry;
 use super::browse::Place;
-use super::weight::Weight;
 use crate::broker::attempts::Attempts;
+use crate::broker::weight::Weight;
 use crate::wire::{FieldTable, FieldValue};
 
 /// Which messages that come back have to wait.

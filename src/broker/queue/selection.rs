@@ -136,17 +136,12 @@ impl Ready {
         }
         let (priority, position) = (place.priority, place.position);
         let lane = self.lane(priority);
-        let is_weighed = !lane.is_unweighed(position);
         if let Some(taken) = lane.backlog.take_resident(position) {
             self.leave(&taken);
             return Some((taken, Cursor::Waiting(place)));
         }
         if lane.backlog.take_stored(entry, seen.departures) {
-            if is_weighed {
-                self.leave(entry);
-            } else {
-                lane.change_unweighed(entry.stored_len(), false);
-            }
+            self.leave(entry);
             return Some((entry.clone(), Cursor::Waiting(place)));
         }
         let parked = self.groups.as_mut()?.take_out(priority, position)?;
@@ -167,12 +162,7 @@ impl Ready {
     pub(super) fn give_back(&mut self, entry: Entry, from: Cursor) {
         let lane = self.lane(entry.priority());
         lane.backlog.release(entry.position);
-        if lane.is_unweighed(entry.position) {
-            // It is weighed when the store is read.
-            lane.change_unweighed(entry.stored_len(), true);
-        } else {
-            self.come(&entry);
-        }
+        self.come(&entry);
         if matches!(from, Cursor::Returned(_)) {
             return self.returned.push_front(entry);
         }

@@ -11,6 +11,7 @@ use crate::broker::attempts::ReturnCause;
 use crate::broker::effects::Effects;
 use crate::broker::message::Message;
 use crate::broker::subscriber::HeldSlot;
+use crate::broker::weight::{Gone, Weight};
 
 impl QueueCore {
     /// Settles messages as done.
@@ -171,6 +172,28 @@ impl QueueCore {
         (messages, weight.bodies + weight.properties)
     }
 
+    /// The same with those that have their places and come once they are stored,
+    /// but for as many as consumers wait for.
+    fn counted_with_coming(&self) -> (u64, u64) {
+        let (messages, bytes) = self.counted();
+        if self.coming.messages == 0 {
+            return (messages, bytes);
+        }
+        let Gone {
+            messages: all,
+            weight,
+            ..
+        } = self.coming;
+        let passing = match self.ready.lets_pass() {
+            true => self.consumers.room(),
+            false => 0,
+        };
+        let staying = all.saturating_sub(passing);
+        let Weight { bodies, properties } = weight.share(staying, all);
+        let properties = if self.settings.quorum { properties } else { 0 };
+        (messages + staying, bytes + bodies + properties)
+    }
+
     fn is_full(&self) -> bool {
         if !self.settings.is_limited() {
             return false;
@@ -193,10 +216,10 @@ impl QueueCore {
         if self.settings.overflow == Overflow::DropHead {
             return false;
         }
-        let (messages, bytes) = self.counted();
         if self.settings.quorum {
             return self.refusing;
         }
+        let (messages, bytes) = self.counted_with_coming();
         let body = incoming.view().body.len() as u64;
         let refused = self.is_over(messages + 1, bytes + body);
         if refused && self.settings.overflow == Overflow::RejectPublishDeadLetter {
@@ -220,7 +243,7 @@ impl QueueCore {
             self.refusing = false;
             return;
         }
-        let (messages, bytes) = self.counted();
+        let (messages, bytes) = self.counted_with_coming();
         let above = |limit: Option<u64>, is: u64| {
             limit.is_some_and(|limit| u128::from(is) * 10 > u128::from(limit) * 8)
         };

@@ -38,12 +38,11 @@ impl Taken {
 
     /// What the store is told once it is gone, if it has it.
     pub(in crate::broker) fn settled(&self) -> Option<Record<'static>> {
-        self.entry.is_stored().then(|| Record::Settle {
-            queue: self.lane,
-            first: self.entry.position,
-            last: self.entry.position,
-            bytes: self.entry.stored_len(),
-        })
+        let Entry {
+            position, message, ..
+        } = &self.entry;
+        let is_stored = self.entry.is_stored();
+        is_stored.then(|| Record::settled(self.lane, *position, message))
     }
 }
 

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use super::backlog::Entry;
 use super::core::QueueCore;
 use super::dead_letter::DeathReason;
-use super::weight::Weight;
 use crate::base::clock::Now;
 use crate::base::limits::DEAD_LETTER_RETRY_MS;
+use crate::broker::weight::Weight;
 
 /// How many are tried at a time: when all of them are taken, more are.
 const TRIED_TOGETHER: usize = 256;
