@@ -42,6 +42,11 @@ impl Block {
         Position(self.number * BLOCK + u64::from(place))
     }
 
+    /// Whether it has the message in that place.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        position.0 / BLOCK == self.number && self.live.contains((position.0 % BLOCK) as u16)
+    }
+
     /// Adds a message written with a frame.
     pub(super) fn put(&mut self, position: Position, bytes: u64, frame: &Range<u64>) {
         let place = (position.0 % BLOCK) as u16;

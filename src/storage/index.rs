@@ -50,6 +50,12 @@ pub(super) struct QueueIndex {
     pub(super) delivered: u64,
     /// What its live messages weigh.
     pub(super) weight: Weight,
+    /// How many of those are yet to be found while a log is read: they were in
+    /// segments that went since they were weighed, and were written again later, or
+    /// left.
+    unfound: u64,
+    /// Its weight is an estimate.
+    pub(super) estimated: bool,
     /// How live messages fared that came back.
     pub(super) attempts: BTreeMap<u64, Attempts>,
 }
@@ -149,13 +155,13 @@ impl Index {
             return;
         };
         let position = published.position;
-        if position.0 > known.last {
-            known.last = position.0;
-            known.weight += published.weight();
-        } else if let Some(former) = known.take_out(position) {
-            shrink(&mut self.segments, former.0, 1, former.1);
-        } else {
-            known.weight += published.weight();
+        let is_new = position.0 > known.last;
+        known.last = known.last.max(position.0);
+        let former = (!is_new).then(|| known.take_out(position)).flatten();
+        match former {
+            Some((segment, bytes)) => shrink(&mut self.segments, segment, 1, bytes),
+            None if published.moved && known.unfound > 0 => known.unfound -= 1,
+            None => known.weight += published.weight(),
         }
         if published.delivered {
             known.delivered = known.delivered.max(position.0);
@@ -256,6 +262,27 @@ impl Index {
         }
         for queue in known {
             self.add_queue(*queue);
+        }
+        for lane in self.queues.values_mut() {
+            lane.give_up_unfound();
+        }
+    }
+
+    /// The blocks of the queues whose weight is an estimate.
+    pub(super) fn estimated(&self) -> Vec<(QueueId, Block)> {
+        let queues = self.queues.iter().filter(|(_, known)| known.estimated);
+        let blocks = queues.flat_map(|(queue, known)| known.blocks.iter().map(|b| (*queue, b)));
+        blocks
+            .map(|(queue, block)| (queue, block.clone()))
+            .collect()
+    }
+
+    /// Has the queues weigh what they were found to whose weight is an estimate.
+    pub(super) fn weigh(&mut self, found: &HashMap<QueueId, Weight>) {
+        for (queue, known) in &mut self.queues {
+            if std::mem::take(&mut known.estimated) {
+                known.weight = found.get(queue).copied().unwrap_or_default();
+            }
         }
     }
 
@@ -382,23 +409,49 @@ impl QueueIndex {
         }
     }
 
-    /// Takes off what left; `counted` is how many of it were still there.
-    fn lighten(&mut self, gone: Gone, counted: u64) {
-        let weight = match counted {
+    /// How many messages its weight is that of.
+    pub(super) fn counted(&self) -> u64 {
+        let live = self.blocks.iter().map(|block| block.live.count());
+        live.sum::<u64>() + self.unfound
+    }
+
+    /// Takes note of what so many messages weighed when a segment was full. Those of
+    /// older segments that aren't there have been written again since, or left.
+    pub(super) fn weigh(&mut self, weight: Weight, messages: u64) {
+        self.unfound = 0;
+        self.unfound = messages.saturating_sub(self.counted());
+        self.weight = weight;
+        self.estimated = false;
+    }
+
+    /// Takes off what left; `found` is how many of it were still there.
+    fn lighten(&mut self, gone: Gone, found: u64) {
+        let unfound = gone.messages.saturating_sub(found).min(self.unfound);
+        self.unfound -= unfound;
+        let weight = match found + unfound {
             // A message takes some: what these did isn't known.
             some if gone.messages > 0 && gone.octets == 0 => {
-                let left = self.blocks.iter().map(|b| b.live.count()).sum::<u64>();
-                self.weight.share(some, left + some)
+                self.weight.share(some, self.counted() + some)
             }
-            _ if gone.messages == 0 || gone.messages == counted => gone.weight,
-            // The others were in segments that went, before a log without its
-            // database was read from the start.
-            some => gone.weight.share(some, gone.messages),
+            all if gone.messages == 0 || gone.messages == all => gone.weight,
+            // The others went with segments before those there are, and no summary
+            // knows of them.
+            some => {
+                self.estimated = true;
+                gone.weight.share(some, gone.messages)
+            }
         };
-        self.weight = match self.blocks.is_empty() {
+        self.weight = match self.blocks.is_empty() && self.unfound == 0 {
             true => Weight::default(),
             false => self.weight.without(weight),
         };
+    }
+
+    /// Weighs no more what wasn't found in the whole log: it is lost.
+    fn give_up_unfound(&mut self) {
+        let lost = self.weight.share(self.unfound, self.counted());
+        self.weight = self.weight.without(lost);
+        self.unfound = 0;
     }
 
     fn holds(&self, position: u64) -> bool {

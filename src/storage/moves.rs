@@ -62,6 +62,7 @@ impl Moves {
                 deadline: moved.deadline,
                 attempts,
                 delivered,
+                moved: true,
             };
             frames.end_if_full();
             records::put_publish(&mut frames.octets, &published);

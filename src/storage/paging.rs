@@ -341,6 +341,7 @@ mod tests {
         index.add_segment(1);
         index.add_queue(QUEUE);
         let published = Entry::Publish(Published {
+            moved: false,
             queue: QUEUE,
             position: Position(1),
             message: &[],

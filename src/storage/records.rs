@@ -12,7 +12,7 @@
 //! [`super::codec`]. `further` counts the positions directly behind the first
 //! that are settled as well. The flags of a publish: 1 it has a body of its own
 //! besides the message, 2 it was handed out at once, 4 it has a deadline, 8 it
-//! came back before.
+//! came back before, 16 it was in an older segment before.
 
 use super::changes::encode_change;
 use super::codec::{CodecError, Head, Reader};
@@ -32,6 +32,7 @@ const CHAINED: u8 = 1;
 const DELIVERED: u8 = 2;
 const EXPIRES: u8 = 4;
 const RETURNED: u8 = 8;
+const MOVED: u8 = 16;
 
 /// A message that entered a queue, as a record has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Published<'a> {
     pub(super) attempts: Attempts,
     /// It was handed out.
     pub(super) delivered: bool,
+    /// It was written before, in an older segment.
+    pub(super) moved: bool,
 }
 
 impl<'a> Published<'a> {
@@ -61,6 +64,7 @@ impl<'a> Published<'a> {
             deadline: None,
             attempts: Attempts::default(),
             delivered: false,
+            moved: false,
         }
     }
 
@@ -105,7 +109,8 @@ pub(super) fn put_publish(out: &mut Vec<u8>, published: &Published<'_>) {
     let flags = flag(published.body.is_some(), CHAINED)
         | flag(published.delivered, DELIVERED)
         | flag(published.deadline.is_some(), EXPIRES)
-        | flag(published.attempts.returns > 0, RETURNED);
+        | flag(published.attempts.returns > 0, RETURNED)
+        | flag(published.moved, MOVED);
     let mut head = Head::new(PUBLISH);
     head.put(flags.into());
     head.put(published.queue.0);
@@ -232,7 +237,7 @@ fn read_gone(input: &mut Reader<'_>) -> Result<Gone, CodecError> {
 
 fn read_publish<'a>(input: &mut Reader<'a>) -> Result<Published<'a>, CodecError> {
     let flags = input.octet()?;
-    if flags & !(CHAINED | DELIVERED | EXPIRES | RETURNED) != 0 {
+    if flags & !(CHAINED | DELIVERED | EXPIRES | RETURNED | MOVED) != 0 {
         return Err(CodecError);
     }
     let has = |flag| flags & flag != 0;
@@ -251,6 +256,7 @@ fn read_publish<'a>(input: &mut Reader<'a>) -> Result<Published<'a>, CodecError>
         deadline,
         attempts: attempts.unwrap_or_default(),
         delivered: has(DELIVERED),
+        moved: has(MOVED),
     })
 }
 
@@ -317,6 +323,7 @@ mod tests {
             deadline,
             attempts,
             delivered,
+            moved: delivered,
         };
         let often = Attempts {
             returns: u32::MAX,
@@ -378,7 +385,7 @@ mod tests {
     #[test]
     fn flags_of_a_later_version_are_not_overlooked() {
         assert_eq!(
-            Entries::new(&[PUBLISH, 16, 1, 1, 0]).next(),
+            Entries::new(&[PUBLISH, 32, 1, 1, 0]).next(),
             Some(Err(CodecError))
         );
     }

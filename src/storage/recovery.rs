@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::catalogue::{self, Catalogue};
 use super::changes::decode_change;
 use super::error::StoreError;
@@ -23,6 +25,7 @@ use super::summary::{self, About};
 use super::walk::Piece;
 use crate::base::ids::QueueId;
 use crate::broker::store::Recovered;
+use crate::broker::weight::Weight;
 
 /// A segment that is full, or that an earlier run wrote to.
 #[derive(Debug)]
@@ -84,6 +87,7 @@ pub(super) fn replay(
     let changes = catalogue.changes()?;
     replay.losses.report(&changes, dir);
     replay.index.retain_queues(&catalogue::queue_ids(&changes));
+    replay.weigh_estimated()?;
     let last = replay.segments.back().map_or(0, |segment| segment.number);
     let closed = |scanned: Scanned| Closed {
         number: scanned.number,
@@ -356,6 +360,31 @@ impl Replay<'_> {
         let path = self.reader.dir.path();
         let synced = self.reader.files.sync_dir(path);
         synced.map_err(StoreError::io("sync", path))
+    }
+
+    /// Reads the messages of queues again whose weight is only estimated: after a
+    /// power cut that took the summaries of segments that had gone.
+    fn weigh_estimated(&mut self) -> Result<(), StoreError> {
+        let mut found = HashMap::new();
+        for (queue, block) in self.index.estimated() {
+            for extent in &block.extents {
+                let segment = block.segment;
+                let stretch = self.reader.read(segment, extent.start, extent.end)?;
+                for frame in &stretch.frames {
+                    for entry in Entries::new(stretch.records(frame)).flatten() {
+                        if let Entry::Publish(published) = entry
+                            && published.queue == queue
+                            && block.holds(published.position)
+                        {
+                            let weight: &mut Weight = found.entry(queue).or_default();
+                            *weight += published.weight();
+                        }
+                    }
+                }
+            }
+        }
+        self.index.weigh(&found);
+        Ok(())
     }
 
     fn unknown(&self, place: catalogue::Place) -> StoreError {

@@ -22,7 +22,7 @@ pub(super) struct About {
 }
 
 /// The summary of `segment`, the newest that `index` knows; `None` when it would
-/// be too long to be one.
+/// be too long to be one, or some of it is an estimate.
 pub(super) fn encode(index: &Index, segment: u64, about: About) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     put_number(&mut out, about.end);
@@ -49,12 +49,17 @@ fn put_queue(
     notes: &Notes,
     blocks: &[&Block],
 ) -> Option<()> {
+    if known.estimated {
+        // Read again, it counts.
+        return None;
+    }
     let settled = notes.ranges()?;
     let mut put = |number| put_number(out, number);
     put(known.last);
     put(known.delivered);
     put(known.weight.bodies);
     put(known.weight.properties);
+    put(known.counted());
     put(settled.len() as u64);
     for (first, last) in settled {
         put(first);
@@ -129,6 +134,7 @@ fn restore_queue(
         bodies: input.number()?,
         properties: input.number()?,
     };
+    let counted = input.number()?;
     for _ in 0..input.number()? {
         let first = input.number()?;
         let last = first.checked_add(input.number()?).ok_or(CodecError)?;
@@ -147,7 +153,7 @@ fn restore_queue(
     if let Some(known) = index.known(queue) {
         known.last = known.last.max(last);
         known.delivered = known.delivered.max(delivered);
-        known.weight = weight;
+        known.weigh(weight, counted);
     }
     Ok(())
 }
@@ -263,6 +269,7 @@ mod tests {
         }
 
         fn publish(&mut self, position: u64) {
+            let moved = self.model.contains_key(&position);
             let (delivered, attempts) = self.index.history(QUEUE, Position(position));
             self.enter(&Entry::Publish(Published {
                 queue: QUEUE,
@@ -272,6 +279,7 @@ mod tests {
                 deadline: None,
                 attempts,
                 delivered,
+                moved,
             }));
             self.model.insert(position, (self.segment, attempts));
         }
@@ -455,6 +463,7 @@ mod tests {
                 deadline: None,
                 attempts: Attempts::default(),
                 delivered: false,
+                moved: false,
             });
             index.enter(&entry, 1, &(frame..frame + 100_000));
         }
