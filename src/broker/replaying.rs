@@ -13,7 +13,7 @@ use super::once::Once;
 use super::publishing::expiration_ms;
 use super::queue::{Incoming, Pushed, Queue, Seen, Taken};
 use super::routing::{RawTraits, RoutingKeys};
-use super::trace::Happening;
+use super::trace::{Happening, Removal};
 use super::unit::Unit;
 use super::vhost::Vhost;
 use crate::base::ids::QueueId;
@@ -122,6 +122,17 @@ fn trace(
     vhost.tracer().note_of(&view, vhost.name(), now, happening);
 }
 
+/// Takes down that somebody dropped a message, if it is traced.
+fn trace_dropped(vhost: &Vhost, queue: &Queue, original: &Taken, effects: &Effects) {
+    let happening = || Happening::Removed {
+        queue: Arc::clone(queue.name()),
+        by: effects.actor().into(),
+        how: Removal::Dropped,
+    };
+    let (view, now) = (original.message().view(), effects.now());
+    vhost.tracer().note_of(&view, vhost.name(), now, happening);
+}
+
 /// Adds the copy to `unit`; returns the queues it goes to.
 fn publish(
     vhost: &Vhost,
@@ -194,6 +205,9 @@ pub fn drop_chosen(
     for seen in messages {
         let original = queue.take_out(seen, effects);
         outcomes.push(original.is_some());
+        if let Some(original) = &original {
+            trace_dropped(vhost, queue, original, effects);
+        }
         taken.extend(original);
     }
     unit.depart(queue, taken);

@@ -11,6 +11,7 @@ use super::permits::Permits;
 use super::publish::push_all;
 use super::replies::addresses;
 use super::shared::Shared;
+use super::tap::{self, Tap};
 use super::traffic::{ChannelTraffic, Handed};
 use crate::base::ids::{Batch, ConnectionId};
 use crate::broker::access::{Grants, Permission};
@@ -25,7 +26,6 @@ use crate::broker::queue::{Got, Incoming, Pushed, Queue, Settlement};
 use crate::broker::routing::{RawTraits, RoutingKeys};
 use crate::broker::spec::BindingSpec;
 use crate::broker::subscriber::{Delivery, HeldSlot, Wake};
-use crate::broker::trace::Happening;
 use crate::broker::vhost::Vhost;
 use crate::wire::method::{ExchangeDeclare, QueueDeclare};
 use crate::wire::{Body, Properties, Refusal};
@@ -45,7 +45,12 @@ pub struct Direct {
     batch: Option<Batch>,
     held: Vec<(Arc<Queue>, HeldSlot)>,
     bell: Arc<Bell>,
+    tap: Tap,
 }
+
+/// What traces and the firehose give for the channel: in RabbitMQ the management
+/// has a connection with one channel for each request.
+const CHANNEL: u16 = 1;
 
 /// Rung when a message that was asked for is there.
 #[derive(Debug, Default)]
@@ -104,7 +109,12 @@ impl Direct {
         let mut effects = Effects::default();
         effects.set_actor(Arc::clone(grants.user()));
         effects.set_now(shared.now());
+        let peer = Peer {
+            connection: "management".into(),
+            user: Arc::clone(grants.user()),
+        };
         Self {
+            tap: Tap::new(vhost, peer),
             shared: Arc::clone(shared),
             vhost: Arc::clone(vhost),
             grants,
@@ -257,10 +267,12 @@ impl Direct {
         let mut traits = RawTraits::of(&incoming);
         self.vhost.route(exchange, keys, &mut traits, &mut queues)?;
         target.traffic.add(1, queues.len() as u64);
-        let (by, now) = ((&self.peer(), 0), self.effects.now());
-        let traced = self
-            .vhost
-            .choose(by, &incoming, &keys, (&queues, &replies), now);
+        let to = (&queues[..], &replies[..]);
+        if self.tap.published(CHANNEL, &incoming.view(), &keys, to) {
+            self.vhost.publish_copies(usize::MAX, &mut self.effects);
+        }
+        let (by, now) = ((&self.tap.peer, CHANNEL), self.effects.now());
+        let traced = self.vhost.choose(by, &incoming, &keys, to, now);
         let incoming = match &traced {
             Some(blind_copies) => incoming.with_blind_copies(blind_copies),
             None => incoming,
@@ -285,14 +297,6 @@ impl Direct {
         })
     }
 
-    /// What traces say of who does this.
-    fn peer(&self) -> Peer {
-        Peer {
-            connection: "management".into(),
-            user: Arc::clone(self.grants.user()),
-        }
-    }
-
     /// Takes the first ready message of a queue, which is settled at once with
     /// `no_ack`, else by [`Direct::settle`]; `None` when there is none.
     ///
@@ -304,13 +308,11 @@ impl Direct {
         check_get(&queue)?;
         loop {
             self.effects.set_now(self.shared.now());
-            let (vhost, by, now) = (&self.vhost, self.peer(), self.effects.now());
+            let (tap, now) = (&self.tap, self.effects.now());
             let got = queue.get(no_ack, &self.bell, &mut self.effects, |delivery, left| {
-                let message = &delivery.message;
-                let happening = || delivered(&queue, by, delivery);
-                vhost
-                    .tracer()
-                    .note_of(message, vhost.name(), now, happening);
+                if tap.is_open() {
+                    tap.delivered(CHANNEL, &delivered(&queue, delivery), now);
+                }
                 (delivery.held, taken(delivery, left))
             });
             let (handed, taken) = match got {
@@ -403,12 +405,11 @@ fn handed(taken: &Taken, no_ack: bool) -> Handed {
     }
 }
 
-/// What a trace says of a message that is taken.
-fn delivered(queue: &Queue, to: Peer, delivery: &Delivery<'_>) -> Happening {
-    Happening::Delivered {
-        queue: Arc::clone(queue.name()),
-        to,
-        channel: 0,
+/// What is told of a message that is taken.
+fn delivered<'a>(queue: &'a Queue, delivery: &'a Delivery<'_>) -> tap::Handed<'a> {
+    tap::Handed {
+        message: &delivery.message,
+        queue: queue.name(),
         consumer: None,
         redelivered: delivery.redelivered,
         to_settle: delivery.held.is_some(),

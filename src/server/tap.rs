@@ -43,6 +43,25 @@ impl Tap {
         self.switch.is_tapped()
     }
 
+    /// Takes down a copy of a message that was just routed, if copies are wanted;
+    /// whether they are.
+    pub fn published(
+        &self,
+        channel: u16,
+        message: &MessageView<'_>,
+        keys: &RoutingKeys<'_>,
+        (queues, replies): (&[Arc<Queue>], &[&str]),
+    ) -> bool {
+        let is_on = self.switch.is_on();
+        if is_on {
+            let queues = queues.iter().map(|queue| &**queue.name());
+            let routed = queues.chain(replies.iter().copied());
+            self.firehose
+                .published(&self.peer, channel, message, keys, routed);
+        }
+        is_on
+    }
+
     /// Takes down what is handed out on a channel.
     #[cold]
     pub fn delivered(&self, channel: u16, handed: &Handed<'_>, now: Now) {
@@ -88,15 +107,12 @@ impl Session {
         queues: &[Arc<Queue>],
         replies: &[&str],
     ) {
-        let Some(tap) = self.outbox.open_tap().filter(|tap| tap.switch.is_on()) else {
+        let Some(tap) = self.outbox.open_tap() else {
             return;
         };
-        let queues = queues.iter().map(|queue| &**queue.name());
-        let routed = queues.chain(replies.iter().copied());
-        let view = incoming.view();
-        tap.firehose
-            .published(&tap.peer, channel, &view, keys, routed);
-        self.vhost.publish_copies(usize::MAX, &mut self.effects);
+        if tap.published(channel, &incoming.view(), keys, (queues, replies)) {
+            self.vhost.publish_copies(usize::MAX, &mut self.effects);
+        }
     }
 
     /// Has a message that was just routed traced, if a rule wants that: what it is

@@ -400,6 +400,7 @@ fn a_message_that_is_sent_back_goes_on_with_its_story() {
     assert_eq!(whats(&story), expected);
     assert_eq!(story["events"][4]["queue"], "dead");
     assert_eq!(story["events"][4]["queues"], json!(["orders"]));
+    assert_eq!(story["events"][4]["user"], "guest");
 }
 
 #[test]
@@ -552,4 +553,123 @@ fn a_collector_is_handed_spans_below_that_of_the_publisher() {
     }
     assert_eq!(all[2]["status"]["code"], 2);
     assert!(all[4].get("status").is_none());
+}
+
+/// The last event of the story of a message that is nowhere any more.
+#[track_caller]
+fn end(broker: &Broker, correlation_id: &str) -> Value {
+    let found = broker.json(&format!("/harrier/traces?correlation_id={correlation_id}"));
+    let summary = &found["items"][0];
+    assert_eq!(summary["in"], json!([]), "{correlation_id}");
+    let id = summary["id"].as_str().unwrap();
+    let story = broker.json(&format!("/harrier/traces/{id}"));
+    story["events"].as_array().unwrap().last().unwrap().clone()
+}
+
+#[test]
+fn messages_that_are_removed_are_said_to_be() {
+    let mut shop = Shop::open(Broker::start());
+    shop.trace("");
+    shop.publish("dropped");
+    shop.reject("orders", false);
+    shop.publish("held");
+    shop.client.get("orders").unwrap();
+    shop.publish("purged");
+    let begun = shop
+        .broker
+        .post("/harrier/queues/%2F/dead/messages/drop", r#"{"all": true}"#);
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let at = begun.header("location").strip_prefix("/api").unwrap();
+    assert_eq!(shop.broker.json(&format!("{at}?wait=60"))["done"], 1);
+    let contents = "/queues/%2F/orders/contents";
+    shop.broker.delete(contents).is(204, "");
+    let held = shop.broker.json("/harrier/traces?correlation_id=held");
+    assert_eq!(held["items"][0]["last"], "delivered");
+    shop.publish("deleted");
+    shop.broker.delete("/queues/%2F/orders").is(204, "");
+    for (message, what, queue) in [
+        ("dropped", "dropped", "dead"),
+        ("purged", "purged", "orders"),
+        ("held", "queue_deleted", "orders"),
+        ("deleted", "queue_deleted", "orders"),
+    ] {
+        let end = end(&shop.broker, message);
+        let told = [&end["what"], &end["queue"], &end["user"]];
+        assert_eq!(told, [what, queue, "guest"], "{message}");
+    }
+}
+
+#[test]
+fn a_purge_is_told_of_messages_on_disk() {
+    // More than a queue keeps in memory.
+    const MESSAGES: usize = 200;
+    let mut shop = Shop::open(Broker::start());
+    shop.client.declare_durable("long", FieldTable::new());
+    shop.trace("");
+    let persistent = Properties {
+        delivery_mode: Some(2),
+        ..Properties::default()
+    };
+    let raw = persistent.with_headers(&FieldTable::new());
+    let body = vec![0; 100_000];
+    for _ in 0..MESSAGES {
+        shop.client.publish(1, ("", "long"), &raw, &body);
+    }
+    shop.flush();
+    let contents = "/queues/%2F/long/contents";
+    shop.broker.delete(contents).is(204, "");
+    let after = format!("/harrier/trace-events?after={MESSAGES}&limit={MESSAGES}");
+    let events = shop.broker.json(&after);
+    let events = events["events"].as_array().unwrap();
+    let purged = events.iter().filter(|event| event["what"] == "purged");
+    assert_eq!(purged.count(), MESSAGES);
+}
+
+#[test]
+fn what_goes_over_http_is_copied_to_the_firehose() {
+    let broker = Broker::start();
+    for queue in ["q", "copies"] {
+        broker
+            .put(&format!("/queues/%2F/{queue}"), "{}")
+            .is(201, "");
+    }
+    let bind = "/bindings/%2F/e/amq.rabbitmq.trace/q/copies";
+    let key = json!({ "routing_key": "#" }).to_string();
+    assert_eq!(broker.post(bind, &key).status, 201);
+    let traced = json!({ "tracing": true }).to_string();
+    broker.put("/vhosts/%2F", &traced).is(204, "");
+    let publish = |routing_key: &str| {
+        let letter = json!({ "routing_key": routing_key, "properties": { "message_id": "m1" },
+            "payload": "hello", "payload_encoding": "string" });
+        let path = "/exchanges/%2F/amq.default/publish";
+        assert_eq!(broker.post(path, &letter.to_string()).status, 200);
+    };
+    let take = |queue: &str, count| {
+        let wanted = json!({ "count": count, "ackmode": "ack_requeue_false", "encoding": "auto" });
+        let got = broker.post(&format!("/queues/%2F/{queue}/get"), &wanted.to_string());
+        serde_json::from_str::<Value>(&got.body).unwrap()
+    };
+    publish("q");
+    assert_eq!(take("q", 1)[0]["payload"], "hello");
+    // Whoever publishes brings along the copies that wait.
+    publish("nowhere");
+    let copies = take("copies", 2);
+    let common = json!({ "channel": 1, "connection": "management", "exchange_name": "",
+        "user": "guest", "vhost": "/", "routing_keys": ["q"],
+        "properties": { "message_id": "m1" } });
+    for (at, key, name, value) in [
+        (0, "publish.", "routed_queues", json!(["q"])),
+        (1, "deliver.q", "redelivered", json!(0)),
+    ] {
+        let copy = &copies[at];
+        assert_eq!(
+            (&copy["routing_key"], &copy["payload"]),
+            (&json!(key), &json!("hello"))
+        );
+        let mut headers = copy["properties"]["headers"].clone();
+        headers.as_object_mut().unwrap().remove("node");
+        let mut expected = common.clone();
+        expected[name] = value;
+        assert_eq!(headers, expected);
+    }
 }

@@ -58,7 +58,7 @@ use super::spec::QueueSpec;
 use super::store::{Load, Page, Receiver, Record, Remainder, Store};
 use super::subscriber::{Delivery, HeldSlot, Subscriber, Wake};
 use super::timers::Timers;
-use super::trace::Tracer;
+use super::trace::{Removal, Tracer};
 use super::traffic::{QueueTotals, QueueTraffic};
 use crate::base::clock::Now;
 use crate::base::ids::{Batch, ConnectionId, QueueId};
@@ -584,6 +584,7 @@ impl Queue {
     /// Drops every ready message; returns how many there were.
     pub fn purge(&self, effects: &mut Effects) -> u64 {
         let mut core = self.core.lock();
+        self.trace_removal(&core, Removal::Purged, effects);
         let purged = core.purge(effects);
         core.notify(&*self.store, effects);
         core.note_full();
@@ -616,6 +617,7 @@ impl Queue {
         if let Some(at) = core.take_alarm() {
             self.timers.cancel(self.id, at);
         }
+        self.trace_removal(core, Removal::QueueDeleted, effects);
         core.delete(effects)
     }
 

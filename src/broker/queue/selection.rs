@@ -110,6 +110,22 @@ impl Ready {
         }))
     }
 
+    /// Those that are in memory, wherever they wait.
+    pub(super) fn in_memory(&self) -> impl Iterator<Item = &Entry> {
+        let of_lanes = self.lanes.iter().flat_map(|lane| {
+            let backlog = &lane.backlog;
+            let resident = backlog.first_after(Position(0));
+            let resident = resident.chain(backlog.beyond_after(Position(0)));
+            self.merged(lane, Position(0), resident)
+        });
+        self.returned.iter().chain(of_lanes)
+    }
+
+    /// Whether some are left to the store.
+    pub(super) fn is_paging(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.backlog.is_paging())
+    }
+
     /// Messages of a lane together with those that are parked, by place.
     fn merged<'a>(
         &'a self,

@@ -31,6 +31,11 @@ impl Undelivered {
         self.at
     }
 
+    /// Those that wait.
+    pub(super) fn letters(&self) -> impl Iterator<Item = &Entry> {
+        self.letters.iter().map(|(entry, _)| entry)
+    }
+
     fn keep(&mut self, entry: Entry, reason: DeathReason, now: u64) {
         self.weight += entry.weight();
         // Behind the others: what is in the way of one may not be in theirs.

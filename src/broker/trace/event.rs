@@ -101,6 +101,15 @@ pub enum Happening {
         /// The queues it went to.
         queues: Vec<Arc<str>>,
     },
+    /// It left its queue, and nobody was to get it.
+    Removed {
+        /// The queue.
+        queue: Arc<str>,
+        /// The user who had it go; empty where the broker saw to it by itself.
+        by: Arc<str>,
+        /// What went.
+        how: Removal,
+    },
     /// Somebody sent it on from where it waited.
     Replayed {
         /// The queue it waited in.
@@ -114,6 +123,17 @@ pub enum Happening {
         /// The queues it went to.
         queues: Vec<Arc<str>>,
     },
+}
+
+/// How messages are removed that nobody is to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// With all that waited there.
+    Purged,
+    /// With its queue.
+    QueueDeleted,
+    /// Chosen by somebody who looked at it.
+    Dropped,
 }
 
 impl Happening {
@@ -135,6 +155,11 @@ impl Happening {
                 exchange: Some(_), ..
             } => "dead_lettered",
             Self::Died { .. } => "dropped",
+            Self::Removed { how, .. } => match how {
+                Removal::Purged => "purged",
+                Removal::QueueDeleted => "queue_deleted",
+                Removal::Dropped => "dropped",
+            },
             Self::Replayed { .. } => "replayed",
         }
     }
@@ -148,6 +173,7 @@ impl Happening {
             | Self::Requeued { queue, .. }
             | Self::Rejected { queue, .. }
             | Self::Died { queue, .. }
+            | Self::Removed { queue, .. }
             | Self::Replayed { queue, .. } => Some(queue),
         }
     }

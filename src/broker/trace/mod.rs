@@ -9,7 +9,7 @@ mod story;
 mod traceparent;
 mod tracer;
 
-pub use self::event::{Event, Happening, Identity, Way};
+pub use self::event::{Event, Happening, Identity, Removal, Way};
 pub use self::ring::{Ring, RingStatus};
 pub use self::rule::{Criteria, Rule, RuleError, Sample, fits};
 pub use self::story::{Search, Stay, Story};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{Event, Happening, Identity, Ring, RingStatus, Rule, RuleError, TraceId, Way};
+use super::{Event, Happening, Identity, Ring, RingStatus, Rule, RuleError, Story, TraceId, Way};
 use crate::base::clock::Now;
 use crate::base::limits::{TRACE_BYTES_MAX, TRACE_EVENTS_MAX, TRACE_RULES_MAX};
 use crate::broker::announcements::Peer;
@@ -176,6 +176,19 @@ impl Tracer {
                 return all;
             }
         }
+    }
+
+    /// The messages that are in a queue, as far as events tell, and whether somebody
+    /// has been handed them.
+    pub(in crate::broker) fn staying(&self, vhost: &str, queue: &str) -> Vec<(TraceId, bool)> {
+        let mut events = self.events();
+        events.retain(|event| *event.vhost == *vhost);
+        let stories = Story::all(events);
+        let in_queue = stories.iter().flat_map(|story| {
+            let stays = story.stays().into_iter().filter(|s| *s.queue == *queue);
+            stays.map(|stay| (story.trace, stay.is_held))
+        });
+        in_queue.collect()
     }
 
     /// The number of the last event there ever was.

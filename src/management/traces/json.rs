@@ -151,7 +151,9 @@ fn particulars(shown: &mut Value, what: &Happening) {
             shown["redelivered"] = (*redelivered).into();
             shown["ack_required"] = (*to_settle).into();
         }
-        Happening::Acknowledged { by, .. } | Happening::Rejected { by, .. } => {
+        Happening::Acknowledged { by, .. }
+        | Happening::Rejected { by, .. }
+        | Happening::Removed { by, .. } => {
             shown["user"] = (&**by).into();
         }
         Happening::Requeued { by, cause, .. } => {

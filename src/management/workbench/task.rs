@@ -242,7 +242,7 @@ impl Bench {
     }
 
     fn drop_all(&self, chosen: &[Seen], job: &Job) -> (u64, Option<Batch>) {
-        let mut effects = self.effects();
+        let mut effects = self.effects(job);
         let dropped = drop_chosen(&self.vhost, &self.queue, chosen, &mut effects);
         let mut progress = job.progress.lock();
         for (seen, _) in chosen
@@ -284,7 +284,7 @@ impl Bench {
                 Err(why) => job.progress.lock().stays(seen.place().to_string(), why),
             }
         }
-        let mut effects = self.effects();
+        let mut effects = self.effects(job);
         let outcomes = replay(&self.vhost, &self.queue, &replays, &mut effects);
         let mut progress = job.progress.lock();
         let mut done = 0;
@@ -335,8 +335,9 @@ impl Bench {
         })
     }
 
-    fn effects(&self) -> Effects {
+    fn effects(&self, job: &Job) -> Effects {
         let mut effects = Effects::default();
+        effects.set_actor(Arc::clone(&job.about.user));
         effects.set_now(self.api.shared.now());
         effects
     }

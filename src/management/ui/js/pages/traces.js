@@ -10,7 +10,7 @@ import { Table } from '../table.js';
 import { bytes, count, plural, span } from '../format.js';
 import { VhostChoice } from './common.js';
 
-const TONES = { acknowledged: 'good', rejected: 'bad', refused: 'bad', dropped: 'bad', dead_lettered: 'warn', requeued: 'warn', replayed: 'accent', published: 'accent' };
+const TONES = { acknowledged: 'good', rejected: 'bad', refused: 'bad', dropped: 'bad', dead_lettered: 'warn', purged: 'warn', queue_deleted: 'warn', requeued: 'warn', replayed: 'accent', published: 'accent' };
 const CRITERIA = ['exchange', 'routing_key', 'queue', 'user', 'correlation_id', 'message_id'];
 const SEARCHED = [['correlation_id', 'Correlation id'], ['message_id', 'Message id'], ['queue', 'Queue'], ['exchange', 'Exchange']];
 
