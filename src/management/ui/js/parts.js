@@ -7,11 +7,13 @@ import { since, timeWithZone } from './format.js';
 // --- what is said in passing -------------------------------------------------
 
 const toasts = new Cell([]);
+// More would cover the page.
+const TOASTS_MAX = 3;
 
 /** Says that something was done; goes by itself. */
 export function toast(text) {
   const said = { text };
-  toasts.set([...toasts.get(), said]);
+  toasts.set([...toasts.get(), said].slice(-TOASTS_MAX));
   setTimeout(() => toasts.set(toasts.get().filter((other) => other !== said)), 5000);
 }
 
