@@ -87,3 +87,20 @@ fn a_dry_run_refuses_what_is_no_definitions() {
         import(&broker, &file, &["--dry-run"]).fails(1, &[path, words]);
     }
 }
+
+/// As RabbitMQ exports it: a binding of an internal exchange, and not the exchange.
+#[test]
+fn what_an_import_leaves_out_is_told() {
+    let directory = tempdir().unwrap();
+    let broker = Broker::start(&directory.path().join("data"));
+    let file = directory.path().join("definitions.json");
+    let exported = r#"{
+        "queues": [{"name": "orders", "vhost": "/", "durable": true}],
+        "bindings": [{"source": "hidden", "vhost": "/", "destination": "orders",
+                      "destination_type": "queue", "routing_key": "", "arguments": {}}]
+    }"#;
+    fs::write(&file, exported).unwrap();
+    let told = import(&broker, &file, &[]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    assert!(told.stderr.contains("bindings[0]"), "{}", told.stderr);
+}

@@ -18,6 +18,9 @@ const ANSWER_MAX: u64 = 1 << 30;
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// In which the broker says what of a file of definitions it left out.
+const LEFT_OUT: &str = "x-harrier-left-out";
+
 /// A user and the password.
 pub(super) struct Login {
     pub(super) user: String,
@@ -31,6 +34,13 @@ pub enum Made {
     New,
     /// It was there already, and is now as asked.
     There,
+}
+
+/// What the broker said to a request that it carried out.
+struct Answer {
+    status: u16,
+    left_out: Option<String>,
+    body: Vec<u8>,
 }
 
 /// A broker's management API.
@@ -94,8 +104,8 @@ impl Api {
     /// # Errors
     /// As [`Api::get`].
     pub fn get_with(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, ApiError> {
-        let (_, body) = self.ask("GET", path, query, &[], None)?;
-        self.json(path, &body)
+        let answer = self.ask("GET", path, query, &[], None)?;
+        self.json(path, &answer.body)
     }
 
     /// What is at `path`, not taken apart: metrics, a download.
@@ -103,7 +113,7 @@ impl Api {
     /// # Errors
     /// No answer or a refusal.
     pub fn get_octets(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, ApiError> {
-        Ok(self.ask("GET", path, query, &[], None)?.1)
+        Ok(self.ask("GET", path, query, &[], None)?.body)
     }
 
     /// Makes `path` be what `body` says.
@@ -111,8 +121,8 @@ impl Api {
     /// # Errors
     /// No answer or a refusal.
     pub fn put(&self, path: &str, body: &Value) -> Result<Made, ApiError> {
-        let (status, _) = self.ask("PUT", path, &[], &[], Some(octets(body)))?;
-        Ok(made(status))
+        let answer = self.ask("PUT", path, &[], &[], Some(octets(body)))?;
+        Ok(made(answer.status))
     }
 
     /// Sends `body` to `path`; what the broker says to it, null if nothing.
@@ -133,11 +143,20 @@ impl Api {
         query: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Value, ApiError> {
-        let (_, body) = self.ask("POST", path, query, &[], Some(body))?;
-        if body.is_empty() {
+        let answer = self.ask("POST", path, query, &[], Some(body))?;
+        if answer.body.is_empty() {
             return Ok(Value::Null);
         }
-        self.json(path, &body)
+        self.json(path, &answer.body)
+    }
+
+    /// Has the broker make what definitions say; which of them it left out, by
+    /// their places in there, if any.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub fn import(&self, path: &str, body: Vec<u8>) -> Result<Option<String>, ApiError> {
+        Ok(self.ask("POST", path, &[], &[], Some(body))?.left_out)
     }
 
     /// Removes what is at `path`.
@@ -163,7 +182,7 @@ impl Api {
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
-    ) -> Result<(u16, Vec<u8>), ApiError> {
+    ) -> Result<Answer, ApiError> {
         let mut address = format!("{}{path}", self.base);
         for (at, (name, value)) in query.iter().enumerate() {
             address.push(if at == 0 { '?' } else { '&' });
@@ -194,14 +213,20 @@ impl Api {
         self.read(answer)
     }
 
-    fn read(&self, mut answer: Response<Body>) -> Result<(u16, Vec<u8>), ApiError> {
+    fn read(&self, mut answer: Response<Body>) -> Result<Answer, ApiError> {
         let status = answer.status().as_u16();
+        let left_out = answer.headers().get(LEFT_OUT);
+        let left_out = left_out.and_then(|told| told.to_str().ok().map(str::to_owned));
         let body = answer.body_mut().with_config().limit(ANSWER_MAX);
         let body = body
             .read_to_vec()
             .map_err(|error| ApiError::transport(&self.base, &error))?;
         match status {
-            200..300 => Ok((status, body)),
+            200..300 => Ok(Answer {
+                status,
+                left_out,
+                body,
+            }),
             300..400 => Err(ApiError::Strange(format!(
                 "{} sends elsewhere ({status}), so it isn't the management API; is --url right?",
                 self.base

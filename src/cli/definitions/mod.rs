@@ -16,6 +16,7 @@ use super::api::{VhostOption, path};
 use super::console::{Asking, Console};
 use super::format::{Format, print};
 use super::progress::Progress;
+use super::table::harmless;
 
 /// What a file of definitions has lists of.
 const LISTS: [&str; 10] = [
@@ -158,12 +159,15 @@ impl Import {
         let mut progress = Progress::begin();
         let note = format!("importing {what}");
         progress.note(&note);
-        let imported = progress.during(
-            || console.api.post_with(at, &[], self.text),
-            || note.clone(),
-        );
+        let imported = progress.during(|| console.api.import(at, self.text), || note.clone());
         drop(progress);
-        imported.map_err(|error| error.about(about))?;
+        let left_out = imported.map_err(|error| error.about(about))?;
+        if let Some(left_out) = left_out {
+            eprintln!(
+                "left out, since an exchange isn't there: {} (the broker's log has their names)",
+                harmless(&left_out)
+            );
+        }
         console.say(&format!("{what} imported"))
     }
 }
