@@ -22,6 +22,7 @@ mod messages;
 mod metrics;
 mod objects;
 mod origin;
+mod otlp;
 mod rates;
 mod shovels;
 mod traces;

@@ -1,8 +1,6 @@
 //! Where messages went: from a rule to the story of a message.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use harrier::base::ids::QueueId;
 use harrier::broker::message::MessageView;
@@ -226,15 +224,16 @@ fn a_story_tells_where_the_message_is() {
 
 /// A client on a broker with an exchange `orders`, bound to the queue `orders` by
 /// `order.#`; the dead letters of that go to `dead`.
-struct Shop {
-    broker: Broker,
+pub struct Shop {
+    pub broker: Broker,
     client: Client,
 }
 
-const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// The `traceparent` of all that a [`Shop`] publishes.
+pub const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 impl Shop {
-    fn open(broker: Broker) -> Self {
+    pub fn open(broker: Broker) -> Self {
         let mut client = Client::connect(broker.amqp);
         client.open_channel(1);
         let declare = ExchangeDeclare {
@@ -263,13 +262,13 @@ impl Shop {
 
     /// Has everything traced that `rule` chooses.
     #[track_caller]
-    fn trace(&self, rule: &str) {
+    pub fn trace(&self, rule: &str) {
         let path = "/harrier/trace-rules/%2F/rule";
         self.broker.put(path, rule).is(201, "");
     }
 
     /// Publishes a message that is part of the trace of [`PARENT`].
-    fn publish(&mut self, correlation_id: &str) {
+    pub fn publish(&mut self, correlation_id: &str) {
         let headers = FieldTable::from_iter([("traceparent", FieldValue::str(PARENT))]);
         let properties = Properties {
             delivery_mode: Some(2),
@@ -283,7 +282,7 @@ impl Shop {
     }
 
     /// Takes a message and says that it is done.
-    fn ack(&mut self, queue: &str) {
+    pub fn ack(&mut self, queue: &str) {
         let (delivery_tag, ..) = self.client.get(queue).unwrap();
         let ack = BasicAck {
             delivery_tag,
@@ -294,7 +293,7 @@ impl Shop {
     }
 
     /// Takes a message and refuses it; its properties.
-    fn reject(&mut self, queue: &str, requeue: bool) -> Vec<u8> {
+    pub fn reject(&mut self, queue: &str, requeue: bool) -> Vec<u8> {
         let (delivery_tag, _, message) = self.client.get(queue).unwrap();
         let reject = BasicReject {
             delivery_tag,
@@ -486,73 +485,6 @@ fn only_monitors_who_may_enter_trace() {
         broker.ask("ops", "DELETE", "/harrier/traces", "").status,
         401
     );
-}
-
-/// Reads one request and answers it; its body.
-fn collect(listener: &TcpListener) -> Value {
-    let (socket, _) = listener.accept().unwrap();
-    let mut reader = BufReader::new(socket);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(text) = line.strip_prefix("content-length: ") {
-            length = text.parse().unwrap();
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    reader.get_mut().write_all(answer).unwrap();
-    serde_json::from_slice(&body).unwrap()
-}
-
-#[test]
-fn a_collector_is_handed_spans_below_that_of_the_publisher() {
-    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}/", collector.local_addr().unwrap());
-    let broker = Broker::configured(|config| config.otlp_endpoint = Some(endpoint));
-    let (seen, spans) = mpsc::channel();
-    std::thread::spawn(move || {
-        loop {
-            let body = collect(&collector);
-            let scope = &body["resourceSpans"][0]["scopeSpans"][0];
-            for span in scope["spans"].as_array().unwrap() {
-                // Once the test has what it waits for, nobody listens.
-                let _gone = seen.send(span.clone());
-            }
-        }
-    });
-    let mut shop = Shop::open(broker);
-    shop.trace("");
-    shop.publish("order-1");
-    shop.reject("orders", false);
-    shop.ack("dead");
-    let all: Vec<Value> = spans.iter().take(5).collect();
-    let names: Vec<_> = all.iter().map(|span| span["name"].as_str()).collect();
-    let expected = [
-        "send orders",
-        "wait orders",
-        "process orders",
-        "wait dead",
-        "process dead",
-    ];
-    assert_eq!(names, expected.map(Some));
-    let send = &all[0];
-    assert_eq!(send["parentSpanId"], "00f067aa0ba902b7");
-    assert_eq!(send["kind"], 4);
-    for span in &all {
-        assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
-    }
-    for span in &all[1..] {
-        assert_eq!(span["parentSpanId"], send["spanId"]);
-    }
-    assert_eq!(all[2]["status"]["code"], 2);
-    assert!(all[4].get("status").is_none());
 }
 
 /// The last event of the story of a message that is nowhere any more.

@@ -1,5 +1,8 @@
 //! The `traceparent` header of W3C's Trace Context, by which applications tell
 //! each other which trace they are part of.
+//!
+//! Read here: OpenTelemetry's `TraceContextPropagator` takes ids and versions of too
+//! few digits for good, and upper case in a version.
 
 use std::fmt;
 

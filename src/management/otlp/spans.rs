@@ -10,17 +10,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
 use crate::base::limits::TRACE_EVENTS_MAX;
 use crate::broker::trace::{Event, Happening, TraceId};
-
-/// The kinds of spans, by OTLP's numbers.
-const INTERNAL: u8 = 1;
-const PRODUCER: u8 = 4;
-const CONSUMER: u8 = 5;
-/// The status of a span that went wrong.
-const ERROR: u8 = 2;
 
 /// Makes spans of events; remembers what has begun.
 #[derive(Debug)]
@@ -43,18 +42,6 @@ struct Known {
     held: HashMap<Arc<str>, u64>,
 }
 
-/// A span that is over.
-struct Span<'a> {
-    name: String,
-    kind: u8,
-    id: u64,
-    parent: Option<u64>,
-    began: u64,
-    ended: u64,
-    failed: bool,
-    attributes: Vec<(&'static str, &'a str)>,
-}
-
 impl Spans {
     /// Of the events on the node called `node`.
     pub fn new(node: &str) -> Self {
@@ -66,21 +53,38 @@ impl Spans {
 
     /// The spans that are over with `events`, ready to be handed over; `None` when
     /// there are none.
-    pub fn request(&mut self, events: &[Arc<Event>]) -> Option<Value> {
-        let spans: Vec<Value> = events.iter().flat_map(|event| self.of(event)).collect();
+    pub fn request(&mut self, events: &[Arc<Event>]) -> Option<ExportTraceServiceRequest> {
+        let spans: Vec<Span> = events.iter().flat_map(|event| self.of(event)).collect();
         if spans.is_empty() {
             return None;
         }
-        Some(json!({ "resourceSpans": [{
-            "resource": { "attributes": [
+        let resource = Resource {
+            attributes: vec![
                 attribute("service.name", "harrier"),
                 attribute("service.instance.id", &self.node),
-            ] },
-            "scopeSpans": [{ "scope": { "name": "harrier" }, "spans": spans }],
-        }] }))
+            ],
+            ..Resource::default()
+        };
+        let scope = InstrumentationScope {
+            name: "harrier".to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let of_scope = ScopeSpans {
+            scope: Some(scope),
+            spans,
+            ..ScopeSpans::default()
+        };
+        let of_resource = ResourceSpans {
+            resource: Some(resource),
+            scope_spans: vec![of_scope],
+            ..ResourceSpans::default()
+        };
+        Some(ExportTraceServiceRequest {
+            resource_spans: vec![of_resource],
+        })
     }
 
-    fn of(&mut self, event: &Event) -> Vec<Value> {
+    fn of(&mut self, event: &Event) -> Vec<Span> {
         let mut over = Vec::new();
         if let Happening::Published { .. } = event.what {
             over.push(self.published(event));
@@ -97,9 +101,9 @@ impl Spans {
         over
     }
 
-    fn published(&mut self, event: &Event) -> Value {
+    fn published(&mut self, event: &Event) -> Span {
         let id = span_id(event, 0);
-        let mut span = Span::new("send", PRODUCER, id, event, event.at);
+        let mut span = span("send", SpanKind::Producer, id, event, event.at);
         let mut trace = u128::from(event.trace.get()) << 64 | u128::from(id);
         if let Happening::Published {
             exchange,
@@ -111,9 +115,12 @@ impl Spans {
         {
             span.name = format!("send {exchange}");
             let attributes = &mut span.attributes;
-            attributes.push(("messaging.destination.name", exchange));
-            attributes.push(("messaging.rabbitmq.destination.routing_key", routing_key));
-            attributes.push(("enduser.id", &by.user));
+            attributes.push(attribute("messaging.destination.name", exchange));
+            attributes.push(attribute(
+                "messaging.rabbitmq.destination.routing_key",
+                routing_key,
+            ));
+            attributes.push(attribute("enduser.id", &by.user));
             for (name, text) in [
                 (
                     "messaging.message.conversation_id",
@@ -121,11 +128,11 @@ impl Spans {
                 ),
                 ("messaging.message.id", &identity.message_id),
             ] {
-                attributes.extend(text.as_deref().map(|text| (name, text)));
+                attributes.extend(text.as_deref().map(|text| attribute(name, text)));
             }
             if let Some(parent) = identity.parent {
                 trace = parent.trace;
-                span.parent = Some(parent.span);
+                span.parent_span_id = octets(parent.span);
             }
         }
         let known = Known {
@@ -138,25 +145,26 @@ impl Spans {
         if self.traces.len() > TRACE_EVENTS_MAX {
             self.traces.pop_first();
         }
-        span.json(trace)
+        span.trace_id = trace.to_be_bytes().to_vec();
+        span
     }
 }
 
 impl Known {
     /// The spans that are over with what happened in `queue`.
-    fn moved(&mut self, event: &Event, queue: &Arc<str>) -> Vec<Value> {
+    fn moved(&mut self, event: &Event, queue: &Arc<str>) -> Vec<Span> {
         let waited = self.waiting.remove(queue);
         let held = self.held.remove(queue);
-        let wait = waited.map(|since| Span::new("wait", INTERNAL, span_id(event, 1), event, since));
-        let mut process =
-            held.map(|since| Span::new("process", CONSUMER, span_id(event, 2), event, since));
+        let (wait_id, process_id) = (span_id(event, 1), span_id(event, 2));
+        let wait = |since| span("wait", SpanKind::Internal, wait_id, event, since);
+        let process = |since| span("process", SpanKind::Consumer, process_id, event, since);
+        let mut processed = held.map(process);
         match &event.what {
             Happening::Delivered { to_settle, .. } => {
                 if *to_settle {
                     self.held.insert(Arc::clone(queue), event.at);
                 } else {
-                    let id = span_id(event, 2);
-                    process = Some(Span::new("process", CONSUMER, id, event, event.at));
+                    processed = Some(process(event.at));
                 }
             }
             Happening::Requeued { .. } => {
@@ -165,62 +173,58 @@ impl Known {
             _ => {}
         }
         let settled = event.what.name();
-        let over = wait.into_iter().chain(process).map(|mut span| {
+        let failed = matches!(settled, "rejected" | "dropped" | "dead_lettered");
+        let over = waited.map(wait).into_iter().chain(processed);
+        let over = over.map(|mut span| {
             span.name = format!("{} {queue}", span.name);
-            span.parent = Some(self.send);
-            span.failed = matches!(settled, "rejected" | "dropped" | "dead_lettered");
-            span.attributes.push(("messaging.destination.name", queue));
-            span.attributes.push(("harrier.outcome", settled));
-            span.json(self.trace)
+            span.trace_id = self.trace.to_be_bytes().to_vec();
+            span.parent_span_id = octets(self.send);
+            span.status = failed.then(|| Status {
+                code: StatusCode::Error.into(),
+                ..Status::default()
+            });
+            let attributes = &mut span.attributes;
+            attributes.push(attribute("messaging.destination.name", queue));
+            attributes.push(attribute("harrier.outcome", settled));
+            span
         });
         over.collect()
     }
 }
 
-impl<'a> Span<'a> {
-    fn new(name: &str, kind: u8, id: u64, event: &'a Event, began: u64) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind,
-            id,
-            parent: None,
-            began,
-            ended: event.at,
-            failed: false,
-            attributes: vec![("harrier.vhost", &event.vhost)],
-        }
-    }
-
-    fn json(&self, trace: u128) -> Value {
-        let attributes = self.attributes.iter();
-        let attributes = attributes.map(|(name, text)| attribute(name, text));
-        let system = attribute("messaging.system", "rabbitmq");
-        let mut json = json!({
-            "traceId": format!("{trace:032x}"),
-            "spanId": format!("{:016x}", self.id),
-            "name": self.name,
-            "kind": self.kind,
-            "startTimeUnixNano": nanoseconds(self.began),
-            "endTimeUnixNano": nanoseconds(self.ended),
-            "attributes": attributes.chain([system]).collect::<Vec<_>>(),
-        });
-        if let Some(parent) = self.parent {
-            json["parentSpanId"] = format!("{parent:016x}").into();
-        }
-        if self.failed {
-            json["status"] = json!({ "code": ERROR });
-        }
-        json
+/// A span that is over with `event` and began then, milliseconds since 1970; its trace
+/// is still to be said.
+fn span(name: &str, kind: SpanKind, id: u64, event: &Event, began: u64) -> Span {
+    Span {
+        span_id: octets(id),
+        name: name.to_owned(),
+        kind: kind.into(),
+        start_time_unix_nano: nanoseconds(began),
+        end_time_unix_nano: nanoseconds(event.at),
+        attributes: vec![
+            attribute("messaging.system", "rabbitmq"),
+            attribute("harrier.vhost", &event.vhost),
+        ],
+        ..Span::default()
     }
 }
 
-fn attribute(name: &str, text: &str) -> Value {
-    json!({ "key": name, "value": { "stringValue": text } })
+fn attribute(name: &str, text: &str) -> KeyValue {
+    let value = Some(Value::StringValue(text.to_owned()));
+    KeyValue {
+        key: name.to_owned(),
+        value: Some(AnyValue { value }),
+        ..KeyValue::default()
+    }
 }
 
-/// Numbers of 64 bits are texts in OTLP's JSON.
-fn nanoseconds(ms: u64) -> String {
-    (u128::from(ms) * 1_000_000).to_string()
+/// A span's id as OTLP has it.
+fn octets(id: u64) -> Vec<u8> {
+    id.to_be_bytes().to_vec()
+}
+
+fn nanoseconds(ms: u64) -> u64 {
+    ms.saturating_mul(1_000_000)
 }
 
 /// An id for one of the spans that end with an event: the same for none other of
