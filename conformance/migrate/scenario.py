@@ -112,6 +112,10 @@ def fill(source: Source) -> dict[tuple[str, str], dict[str, tuple]]:
         connection = connect(source.amqp, vhost)
         channel = connection.channel()
         channel.queue_declare(queue, durable=True, arguments=arguments)
+        if "x-queue-type" in arguments:
+            # A new quorum queue of RabbitMQ may lose what isn't confirmed: with 3.10.8, of
+            # 3000 messages and a close, 125 and 167 in 2 of 25 queues.
+            channel.confirm_delivery()
         known = expected[vhost, queue] = {}
         for number in range(count * MESSAGES // 100_000):
             body, properties = message(queue, number, size)
