@@ -84,6 +84,12 @@ impl Entry {
         self.deadline.is_some_and(|at| at.get() <= now.unix_ms)
     }
 
+    /// What the store is told once it has left `queue`, if it has it.
+    pub fn settled(&self, queue: QueueId) -> Option<Record<'static>> {
+        self.is_stored()
+            .then(|| Record::settled(queue, self.position, &self.message))
+    }
+
     /// What the store is told of its coming to `queue`.
     pub fn publish(&self, queue: QueueId, delivered: bool) -> Record<'_> {
         Record::Publish {

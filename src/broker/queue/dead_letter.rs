@@ -142,11 +142,7 @@ impl DeadLetter {
 
     /// What its queue's store is told once its copies are there, if it has it.
     pub(in crate::broker) fn settled(&self) -> Option<Record<'static>> {
-        let Entry {
-            position, message, ..
-        } = &self.entry;
-        let is_stored = self.entry.is_stored();
-        is_stored.then(|| Record::settled(self.lane, *position, message))
+        self.entry.settled(self.lane)
     }
 
     /// The headers it carries on with: its deaths, this one noted.

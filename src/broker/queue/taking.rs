@@ -38,11 +38,7 @@ impl Taken {
 
     /// What the store is told once it is gone, if it has it.
     pub(in crate::broker) fn settled(&self) -> Option<Record<'static>> {
-        let Entry {
-            position, message, ..
-        } = &self.entry;
-        let is_stored = self.entry.is_stored();
-        is_stored.then(|| Record::settled(self.lane, *position, message))
+        self.entry.settled(self.lane)
     }
 }
 
